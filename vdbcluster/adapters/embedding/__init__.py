@@ -1,0 +1,1 @@
+"""Embedding APIs and models behind the Embedder port."""

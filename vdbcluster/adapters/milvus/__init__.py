@@ -1,0 +1,1 @@
+"""Milvus behind the ports; the only package that imports pymilvus."""

@@ -1,0 +1,1 @@
+"""Pure stage: spanning tree, condensed tree, clusters. Arrays in, arrays out."""

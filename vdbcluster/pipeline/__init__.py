@@ -1,0 +1,1 @@
+"""Use-cases against ports; no database client is imported here."""

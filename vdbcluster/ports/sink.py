@@ -1,0 +1,46 @@
+"""Where labels go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from vdbcluster.model.labels import LabelBatch, WriteOutcome, WriteWay
+
+
+class LabelSink(Protocol):
+    """One way of writing labels to one collection. Touches only the fields of ``LabelFields``."""
+
+    @property
+    def way(self) -> WriteWay:
+        """Which way, why, and where the labels can be read afterwards."""
+        ...
+
+    def stored(self) -> Iterator[LabelBatch]:
+        """All labels that the selection carries now; rows without a label are absent.
+
+        Works before ``prepare`` (then nothing may be stored) and is what verification reads.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Make the target able to hold labels (add fields, create the side collection). Idempotent."""
+        ...
+
+    def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """Write labels of rows of one partition.
+
+        A row deleted meanwhile stays deleted (``VANISHED``); a row updated meanwhile keeps its
+        update; a failure of single rows is ``FAILED``, never an exception. Raises
+        ``BackendUnavailableError`` if the server stays away, ``CollectionChangedError`` if the
+        collection is not the one that was read.
+        """
+        ...
+
+    def remove(self, batch: LabelBatch) -> int:
+        """Take away labels of rows that no longer exist; only a side collection can have any."""
+        ...
+
+    def finish(self) -> None:
+        """Make the writes durable and filterable: flush once, scalar index where it profits."""
+        ...

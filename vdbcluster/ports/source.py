@@ -1,0 +1,34 @@
+"""Where vectors come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from vdbcluster.model.arrays import Keys
+from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.model.rows import VectorPage
+
+
+class VectorSource(Protocol):
+    """A selection (vector field, filter, partitions) of one collection. Never writes."""
+
+    def profile(self) -> CollectionProfile:
+        """What the collection is now. Raises ``BackendError`` if it does not exist."""
+        ...
+
+    def count(self) -> int:
+        """Rows in the selection by the server's own strongly consistent count, duplicates counted."""
+        ...
+
+    def pages(self) -> Iterator[VectorPage]:
+        """All rows, partition by partition, keys ascending within each.
+
+        A row whose vector is null is left out. Raises ``CollectionChangedError`` if the collection
+        is dropped or re-created in mid-stream.
+        """
+        ...
+
+    def texts(self, keys: Keys, field: str) -> list[str | None]:
+        """The value of a scalar field for some keys, in their order; None where a row has none."""
+        ...

@@ -1,0 +1,1 @@
+"""Pure stage: how good a result is. Arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""Config to concrete adapters; the only place that names them."""

@@ -29,7 +29,7 @@ class KeyField:
 
 @dataclass(frozen=True, slots=True)
 class VectorField:
-    """``type`` is the server's word (FLOAT_VECTOR, ...); ``metric`` and ``index`` None: no index."""
+    """``type`` is the server's word (FLOAT_VECTOR, ...); no index: ``metric``, ``index`` None."""
 
     name: str
     type: str

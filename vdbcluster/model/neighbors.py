@@ -7,6 +7,7 @@ Promise: self is never a neighbour, rows ascend, smaller is nearer, padding is `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,9 @@ class NeighborGraph:
         return int(self.indices.shape[1])
 
     def validate(self) -> None:
-        """Check every promise in O(n k); raise ``ValueError`` naming the first row that breaks one."""
+        """Check every promise in O(n k); ``ValueError`` names the first row that breaks one."""
         absent = self.indices == PADDING
+        before, after = self.distances[:, :-1], self.distances[:, 1:]
         checks = (
             ("a neighbour out of range", (self.indices < PADDING) | (self.indices >= self.n_rows)),
             ("itself as a neighbour", self.indices == np.arange(self.n_rows)[:, None]),
@@ -61,8 +63,8 @@ class NeighborGraph:
         )
         for what, bad in checks:
             self._refuse(what, bad.any(axis=1))
-        self._refuse("distances that do not ascend", (np.diff(self.distances) < 0).any(axis=1))
+        self._refuse("distances that do not ascend", (after < before).any(axis=1))
 
-    def _refuse(self, what: str, rows: np.ndarray) -> None:
+    def _refuse(self, what: str, rows: Any) -> None:
         if rows.any():
             raise ValueError(f"row {int(np.argmax(rows))} of the neighbour graph has {what}")

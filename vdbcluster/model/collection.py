@@ -77,9 +77,8 @@ class CollectionProfile:
         texts = [
             s for s in self.scalars if s.type == "VARCHAR" and not s.name.startswith("cluster_")
         ]
-        by_name = [
-            s.name for s in texts if s.name in ("text", "content", "document", "body", "title")
-        ]
-        if by_name:
-            return by_name[0]
+        names = {s.name for s in texts}
+        for usual in ("text", "content", "document", "body", "title"):
+            if usual in names:
+                return usual
         return max(texts, key=lambda s: s.max_length or 0).name if texts else None

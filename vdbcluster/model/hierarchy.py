@@ -12,12 +12,29 @@ import numpy as np
 
 from vdbcluster.model.arrays import (
     BoolArray,
+    Float32Array,
     Float64Array,
     Int32Array,
     Int64Array,
 )
 
 NOISE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExtraEdges:
+    """Known pairs beside the neighbour graph: a longer search of some rows, bridges.
+
+    ``left``, ``right``: ``(m,) int32`` row positions; ``distances``: ``(m,) float32``, finite.
+    Direction, order and repetition do not matter; a pair that is known twice has the lesser distance.
+    """
+
+    left: Int32Array
+    right: Int32Array
+    distances: Float32Array
+
+    def __len__(self) -> int:
+        return int(self.left.shape[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

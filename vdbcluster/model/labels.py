@@ -49,7 +49,7 @@ class LabelFields:
 
 @dataclass(frozen=True, slots=True)
 class WriteWay:
-    """One rung of the write-back ladder: its name, why it was chosen, where labels will be found."""
+    """One rung of the write-back ladder: its name, why, and where labels will be found."""
 
     name: WayName
     reason: str
@@ -96,7 +96,7 @@ class RowStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteOutcome:
-    """``status (m,) int8`` of ``RowStatus`` for a batch; ``message`` is the first failure, if any."""
+    """``status (m,) int8`` of ``RowStatus``; ``message`` is the first failure, if any."""
 
     status: Int8Array
     message: str = ""

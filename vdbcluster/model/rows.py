@@ -13,11 +13,15 @@ from vdbcluster.model.arrays import Float32Array, Int32Array, Keys
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorPage:
-    """One page from a source: ``keys (m,)``, ``vectors (m, d) float32``, all of one partition."""
+    """One page from a source: ``keys (m,)``, ``vectors (m, d) float32``, all of one partition.
+
+    ``without_vector`` counts the rows of this page that have none and are left out.
+    """
 
     keys: Keys
     vectors: Float32Array
     partition: str
+    without_vector: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,7 @@ class ReadReport:
 
     @property
     def complete(self) -> bool:
-        """Whether rows read agree with a count: duplicates included, concurrent change allowed for."""
+        """Whether rows read agree with the count, duplicates and concurrent change allowed for."""
         low, high = sorted((self.counted_before, self.counted_after))
         read = self.rows + self.duplicates + self.without_vector
         return low <= read <= high

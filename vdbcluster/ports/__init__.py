@@ -6,7 +6,8 @@ those of ``vdbcluster.errors``; an adapter maps its client's own errors to them.
 
 from vdbcluster.ports.neighbors import NeighborSearch
 from vdbcluster.ports.observer import Observer, Progress
+from vdbcluster.ports.runs import RunStore
 from vdbcluster.ports.sink import LabelSink
 from vdbcluster.ports.source import VectorSource
 
-__all__ = ["LabelSink", "NeighborSearch", "Observer", "Progress", "VectorSource"]
+__all__ = ["LabelSink", "NeighborSearch", "Observer", "Progress", "RunStore", "VectorSource"]

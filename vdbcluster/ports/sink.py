@@ -24,7 +24,10 @@ class LabelSink(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Make the target able to hold labels (add fields, create the side collection). Idempotent."""
+        """Make the target able to hold labels (add fields, create the side collection).
+
+        Idempotent.
+        """
         ...
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:

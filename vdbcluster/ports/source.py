@@ -18,7 +18,7 @@ class VectorSource(Protocol):
         ...
 
     def count(self) -> int:
-        """Rows in the selection by the server's own strongly consistent count, duplicates counted."""
+        """Rows in the selection by the server's own strong count, duplicate keys counted."""
         ...
 
     def pages(self) -> Iterator[VectorPage]:

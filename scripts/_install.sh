@@ -1,0 +1,29 @@
+# Sourced by the scripts beside it: makes .venv and installs one lock file and the project into it.
+# Usage: install_locked NAME   (NAME is a file of scripts/locks). Sets $PYTHON to the venv's Python.
+
+find_python() {
+    for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info)' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "vdbcluster needs Python 3.11 or newer with venv; none was found on the PATH" >&2
+    return 1
+}
+
+install_locked() {
+    lock="scripts/locks/$1.txt"
+    PYTHON=.venv/bin/python
+    if [ ! -x "$PYTHON" ]; then
+        base=$(find_python) || exit 1
+        "$base" -m venv .venv || exit 1
+    fi
+    wanted=$(cat "$lock" pyproject.toml | cksum)
+    if [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; then return; fi
+    echo "Installing locked dependencies ($lock) into .venv ..."
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" || exit 1
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -e . || exit 1
+    echo "$wanted" >".venv/installed-$1"
+}

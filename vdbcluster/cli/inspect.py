@@ -1,0 +1,28 @@
+"""``vdbcluster inspect``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vdbcluster.cli.render import print_inspection, print_json
+from vdbcluster.config.settings import Settings
+
+
+def inspect(
+    settings: Settings,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")] = False,  # noqa: ARG001
+) -> None:
+    """Say what a collection is and what a run would do; changes nothing.
+
+    Example: vdbcluster inspect --uri http://localhost:19530 -c articles
+    """
+    from vdbcluster.wiring.inspection import inspect_collection
+
+    inspection = inspect_collection(settings)
+    if as_json:
+        print_json(inspection.to_json())
+    else:
+        print_inspection(inspection)

@@ -1,0 +1,192 @@
+"""How results look on a terminal, and as JSON; standard output only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.model.inspection import Inspection
+from vdbcluster.model.manifest import RunManifest
+
+SHOWN_CLUSTERS = 40
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON document."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def print_run(manifest: RunManifest) -> None:
+    """Summary of a run and the table of its clusters."""
+    console = _console()
+    for name, text in _summary(manifest):
+        console.print(f"{name:<12} {text}")
+    if manifest.clusters:
+        console.print()
+        console.print(_cluster_table(manifest), soft_wrap=False)
+        left = len(manifest.clusters) - SHOWN_CLUSTERS
+        if left > 0:
+            console.print(f"and {left:,} smaller clusters; --json lists all")
+    console.print()
+    console.print(_next_step(manifest))
+
+
+def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
+    facts = manifest.facts
+    neighbors, clustering = facts["neighbors"], facts["clustering"]
+    noise = clustering["noise"] / clustering["rows"] if clustering["rows"] else 0.0
+    lines = [
+        ("collection", f"{manifest.collection} at {manifest.selection['server']}"),
+        ("rows", f"{clustering['rows']:,} of {facts['read']['counted_after']:,} counted"),
+        (
+            "neighbours",
+            f"{neighbors['n_neighbors']} by {neighbors['engine']}, {neighbors['metric']}",
+        ),
+        ("recall", _recall(facts["audit"])),
+        (
+            "clusters",
+            f"{clustering['clusters']:,}, noise {clustering['noise']:,} rows ({noise:.0%})",
+        ),
+    ]
+    if "components" in clustering:
+        lines.append(("components", f"{clustering['components']:,} in the neighbour graph"))
+    if "certified" in clustering:
+        lines.append(
+            ("certified", f"{clustering['certified']:.1%} of merges equal HDBSCAN on the vectors")
+        )
+    lines += [
+        ("run", manifest.run_id),
+        ("way", f"{facts['way']['name']}: {facts['way']['reason']}"),
+    ]
+    return lines + _writing(manifest)
+
+
+def _recall(audit: Mapping[str, Any]) -> str:
+    if not audit["sample"]:
+        return "not audited"
+    return (
+        f"{audit['recall']:.3f} (95 % {audit['low']:.3f} to {audit['high']:.3f}) of the true "
+        f"neighbours, on {audit['sample']:,} rows"
+    )
+
+
+def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
+    plan = manifest.facts["plan"]
+    if "write" not in manifest.facts:
+        return [
+            ("would write", f"{plan['changed']:,} rows, {plan['moved']:,} of them move cluster")
+        ]
+    write = manifest.facts["write"]
+    skipped = write["vanished"] + write["skipped"]
+    lines = [
+        (
+            "labels",
+            f"{write['written']:,} written, {write['unchanged']:,} unchanged, "
+            f"{skipped:,} skipped, {write['failed'] + write['mismatched']:,} failed",
+        )
+    ]
+    if write["vanished"]:
+        lines.append(("deleted", f"{write['vanished']:,} rows were deleted meanwhile"))
+    if write["unlabelled"]:
+        lines.append(("new", f"{write['unlabelled']:,} rows carry no label (added meanwhile)"))
+    lines += [("note", message) for message in write["messages"]]
+    return lines
+
+
+def _cluster_table(manifest: RunManifest) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("id", "size", "persistence"):
+        table.add_column(heading, justify="right")
+    table.add_column("representative", overflow="ellipsis", no_wrap=True)
+    for cluster in manifest.clusters[:SHOWN_CLUSTERS]:
+        table.add_row(
+            str(cluster.id),
+            f"{cluster.size:,}",
+            f"{cluster.persistence:.2f}",
+            cluster.representative or "",
+        )
+    return table
+
+
+def _next_step(manifest: RunManifest) -> str:
+    if manifest.state == "dry-run":
+        return "Dry run: nothing was written. Leave out --dry-run to write the labels."
+    target = manifest.facts["way"]["target"]
+    return f"Filter by it: {target}"
+
+
+def print_inspection(inspection: Inspection) -> None:
+    """What the collection is, and what a run would do."""
+    console = _console()
+    for name, text in [*_profile_lines(inspection.profile), *_outlook(inspection)]:
+        console.print(f"{name:<14} {text}")
+    for remark in inspection.remarks:
+        console.print(f"{'remark':<14} {remark}")
+    for problem in inspection.problems:
+        console.print(f"{'problem':<14} {problem}", style="red")
+
+
+def _profile_lines(profile: CollectionProfile) -> list[tuple[str, str]]:
+    key = profile.key
+    lines = [
+        ("server", f"{profile.server.kind} {profile.server.version} at {profile.server.address}"),
+        (
+            "collection",
+            f"{profile.name}{_aliases(profile)}, {profile.rows:,} rows, {_state(profile)}",
+        ),
+        ("primary key", f"{key.name} {key.type}{', auto id' if key.auto_id else ''}"),
+    ]
+    for vector in profile.vectors:
+        index = f"{vector.index} index, {vector.metric}" if vector.index else "no index"
+        lines.append(("vector", f"{vector.name} {vector.type}({vector.dim}), {index}"))
+    fields = ", ".join(
+        f"{s.name} {s.type}{' nullable' if s.nullable else ''}" for s in profile.scalars
+    )
+    lines.append(("fields", fields or "none"))
+    lines.append(("dynamic field", "on" if profile.dynamic else "off"))
+    lines.append(("partitions", ", ".join(profile.partitions)))
+    if profile.partition_key:
+        lines.append(("partition key", profile.partition_key))
+    return lines
+
+
+def _aliases(profile: CollectionProfile) -> str:
+    return f" (alias {', '.join(profile.aliases)})" if profile.aliases else ""
+
+
+def _state(profile: CollectionProfile) -> str:
+    return "loaded" if profile.loaded else "not loaded"
+
+
+def _outlook(inspection: Inspection) -> list[tuple[str, str]]:
+    estimate = inspection.estimate
+    lines = [
+        (
+            "selected",
+            f"{inspection.selected_rows:,} rows by {inspection.vector_field or 'no field'}",
+        ),
+        ("neighbours", inspection.neighbors),
+        ("write-back", _way(inspection)),
+        ("memory", f"about {estimate.memory_mb:,} MiB at the peak"),
+    ]
+    if estimate.sampled_rows:
+        parts = ", ".join(
+            f"{stage} {seconds:,.0f} s" for stage, seconds in estimate.seconds.items()
+        )
+        lines.append(("time", f"about {estimate.total_seconds:,.0f} s ({parts})"))
+    return lines
+
+
+def _way(inspection: Inspection) -> str:
+    way = inspection.way
+    return f"{way.name}: {way.reason}" if way else "none"

@@ -1,0 +1,246 @@
+"""All settings, validated once and frozen.
+
+In: command-line values, environment (``VDBCLUSTER__MILVUS__URI``), ``vdbcluster.toml``; the first
+that names a setting wins, in this order. Out: ``Settings``. Promise: a wrong value is told in one
+line with its name; the token never appears in ``repr``, JSON or a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.config import JsonDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from vdbcluster.errors import UsageError
+from vdbcluster.model.params import HdbscanParams, Join, SelectionMethod
+
+CONFIG_FILE = "vdbcluster.toml"
+DEFAULT_NEIGHBORS = 50
+FEW_NEIGHBORS = 30
+MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strangers included
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _setting(default: Any, help_text: str, flag: str = "", **limits: Any) -> Any:
+    """A setting with its help and, where it is not the name itself, its command-line flag."""
+    extra: JsonDict | None = {"flag": flag} if flag else None
+    return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
+
+
+class MilvusSettings(_Frozen):
+    """Which rows: server, collection, vector field, filter, partitions."""
+
+    uri: str = _setting("milvus.db", "Milvus Lite file, or URI of a Milvus server or cluster.")
+    token: SecretStr = _setting(SecretStr(""), "API key or user:password.")
+    db: str = _setting("", "Database on the server; empty is its default database.")
+    collection: str = _setting("", "Collection (or alias) to work on.")
+    vector_field: str = _setting("", "Vector field; may be left out where there is only one.")
+    filter: str = _setting("", "Milvus filter expression: work on these rows only.")
+    partitions: tuple[str, ...] = _setting((), "Work on this partition; repeatable.", "--partition")
+    timeout: float = _setting(60.0, "Seconds to wait for one answer of the server.", gt=0)
+    page_bytes: int = _setting(16 << 20, "Bytes of vectors asked for at once.", ge=1 << 16)
+    load: bool = _setting(False, "Load the collection if it is not loaded.")
+
+
+class NeighborSettings(_Frozen):
+    """How neighbours are found and how far apart they are said to be."""
+
+    engine: Literal["auto", "milvus", "local"] = _setting(
+        "auto",
+        "Who searches: milvus (ANN search on the server), local (faiss on the streamed vectors), "
+        "auto (milvus where it has an ANN index).",
+        "--neighbors",
+    )
+    n_neighbors: int | None = _setting(
+        None,
+        "Neighbours per row; default 50 or twice min_samples, whichever is more.",
+        ge=1,
+        le=MAX_NEIGHBORS,
+    )
+    metric: Literal["auto", "euclidean", "chord", "angular", "hamming", "jaccard"] = _setting(
+        "auto", "Distance; auto follows the index: L2 euclidean, COSINE and IP chord."
+    )
+    effort: Literal["low", "medium", "high"] = _setting(
+        "medium", "Search effort of approximate search: recall against time."
+    )
+    concurrency: int = _setting(2, "Searches under way at once, or threads.", ge=1, le=64)
+    batch: int = _setting(500, "Vectors per search call.", "--search-batch", ge=1, le=16_384)
+    center: bool = _setting(False, "Subtract the mean of the vectors first (local search only).")
+    smooth: Literal["none", "shared-neighbors"] = _setting(
+        "none", "Distance on the edges: as searched, or 1 - share of neighbours in common."
+    )
+    audit: int = _setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
+    memory_mb: int = _setting(
+        512, "Memory for vectors and local index; beyond it vectors go to a temporary file.", ge=16
+    )
+
+
+class ClusterSettings(_Frozen):
+    """The parameters of HDBSCAN, under their usual names."""
+
+    engine: Literal["default", "compatible", "dense"] = _setting(
+        "default",
+        "default (does not depend on row order), compatible (bit-equal to hdbscan 0.8.43 on the "
+        "infinity-padded matrix), dense (that matrix itself, n x n).",
+    )
+    min_cluster_size: int = _setting(15, "Smallest group that counts as a cluster.", ge=2)
+    min_samples: int = _setting(5, "Core distance is that to this many-th neighbour.", ge=1)
+    cluster_selection_method: SelectionMethod = _setting(
+        "eom", "eom (excess of mass: few, stable) or leaf (many, small)."
+    )
+    cluster_selection_epsilon: float = _setting(
+        0.0, "Do not split clusters below this distance.", ge=0
+    )
+    max_cluster_size: int = _setting(0, "Largest cluster that eom selects; 0 is no limit.", ge=0)
+    allow_single_cluster: bool = _setting(False, "All rows may be one cluster.")
+    join: Join | None = _setting(
+        None,
+        "Parts that the graph leaves apart are joined at the largest finite edge (max, default), "
+        "at infinity (inf, default of compatible and dense) or by real distances (bridge).",
+    )
+    certify: bool = _setting(
+        False, "Search again until every merge is proven equal to HDBSCAN on the vectors."
+    )
+
+    def params(self) -> HdbscanParams:
+        """What the engine takes; ``join`` follows the engine unless it is said."""
+        exact = self.engine != "default"
+        return HdbscanParams(
+            min_cluster_size=self.min_cluster_size,
+            min_samples=self.min_samples,
+            cluster_selection_method=self.cluster_selection_method,
+            cluster_selection_epsilon=self.cluster_selection_epsilon,
+            max_cluster_size=self.max_cluster_size,
+            allow_single_cluster=self.allow_single_cluster,
+            join=self.join or ("inf" if exact else "max"),
+            ties="reference" if exact else "together",
+        )
+
+
+class WriteSettings(_Frozen):
+    """How labels are written back, and what the user has agreed to."""
+
+    way: Literal[
+        "auto", "add-field", "partial-upsert", "lite-merge", "guarded-upsert", "side-collection"
+    ] = _setting("auto", "How labels are written; auto takes the safest that works.", "--write-way")
+    label_prefix: str = _setting(
+        "cluster_", "Prefix of the fields written.", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$"
+    )
+    allow_full_upsert: bool = _setting(
+        False, "On servers before 2.6, rewrite whole rows (re-read just before) if need be."
+    )
+    adopt: bool = _setting(False, "Overwrite fields of our names that hold somebody else's data.")
+    accept_mismatch: bool = _setting(
+        False, "Write even if the rows read do not agree with the server's count."
+    )
+    batch: int = _setting(1000, "Rows per write call.", "--write-batch", ge=1, le=16_384)
+
+
+class RunSettings(_Frozen):
+    """Where a run is kept, and the seed of everything that draws lots."""
+
+    runs_dir: Path = _setting(Path("vdbcluster-runs"), "Directory that keeps a record of each run.")
+    seed: int = _setting(0, "Seed of everything that draws lots.", ge=0)
+    text_field: str = _setting("", "Field shown as text of a row; default: found by name.")
+
+
+class Settings(BaseSettings):
+    """Everything a run needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VDBCLUSTER__",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    milvus: MilvusSettings = MilvusSettings()
+    neighbors: NeighborSettings = NeighborSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    write: WriteSettings = WriteSettings()
+    run: RunSettings = RunSettings()
+
+    @property
+    def n_neighbors(self) -> int:
+        """The number of neighbours searched: as set, else 50 or twice ``min_samples``."""
+        return self.neighbors.n_neighbors or max(DEFAULT_NEIGHBORS, 2 * self.cluster.min_samples)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        if self.n_neighbors < self.cluster.min_samples:
+            raise ValueError(
+                f"n_neighbors is {self.n_neighbors}, below min_samples "
+                f"{self.cluster.min_samples}; the core distance needs at least that many neighbours"
+            )
+        if self.neighbors.center and self.neighbors.engine == "milvus":
+            raise ValueError(
+                "center moves the vectors, which Milvus has not indexed; "
+                "use it with neighbors engine local or auto"
+            )
+        if self.cluster.certify and self.neighbors.smooth != "none":
+            raise ValueError("certify compares with HDBSCAN on the vectors; smooth must be none")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(
+            settings_cls, toml_file=settings_cls.model_config.get("toml_file")
+        )
+        return init_settings, env_settings, toml
+
+
+def load_settings(given: Mapping[str, Mapping[str, Any]], config: Path | None = None) -> Settings:
+    """Merge command line, environment and file into ``Settings``.
+
+    ``given`` maps section to the values that the user typed; values that are None count as not
+    said. Raises ``UsageError`` with one line for the first setting that is wrong.
+    """
+    if config is not None and not config.is_file():
+        raise UsageError(f"the configuration file {config} does not exist; check --config")
+    said = {
+        section: {name: value for name, value in values.items() if value is not None}
+        for section, values in given.items()
+    }
+    file_aware = type(
+        "Settings",
+        (Settings,),
+        {
+            "model_config": SettingsConfigDict(toml_file=config or CONFIG_FILE),
+            "__module__": __name__,
+        },
+    )
+    try:
+        settings: Settings = file_aware(**said)
+    except ValidationError as error:
+        raise UsageError(_one_line(error)) from error
+    return settings
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not where:
+        return message
+    value = "" if "token" in where else f" (it is {first.get('input')!r})"
+    return f"the setting {where} is wrong: {message}{value}"

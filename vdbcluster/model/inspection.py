@@ -1,0 +1,42 @@
+"""What ``inspect`` tells: the collection, how it would be worked on, what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.model.labels import WriteWay
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """``memory_mb``: peak of the process, MiB; ``seconds`` by stage, from a timed sample.
+
+    ``sampled_rows`` is 0 where nothing could be timed; then ``seconds`` is empty.
+    """
+
+    memory_mb: int
+    sampled_rows: int
+    seconds: dict[str, float]
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """``problems`` must be mended before a run; ``remarks`` are worth knowing."""
+
+    profile: CollectionProfile
+    vector_field: str
+    selected_rows: int
+    way: WriteWay | None
+    neighbors: str
+    estimate: Estimate
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

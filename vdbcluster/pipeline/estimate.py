@@ -1,0 +1,86 @@
+"""What a run will cost, from a timed sample of its own work.
+
+In: number of rows, dimension, neighbours, a source and a search to time. Out: ``Estimate``.
+Promise: reads at most one page and searches at most ``SAMPLE`` rows; writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.inspection import Estimate
+from vdbcluster.model.rows import Rows
+from vdbcluster.ports import NeighborSearch, VectorSource
+
+SAMPLE = 200
+BASE_MB = 260
+"""Python with numpy, faiss, numba and pymilvus loaded and the kernels compiled."""
+ENGINE_BYTES_PER_EDGE = 20
+"""Neighbour graph (8), its working copy in the engine (8), batches and plan (the rest)."""
+ENGINE_BYTES_PER_ROW = 250
+SECONDS_PER_EDGE = 4e-7
+"""Spanning tree, condensed tree and labels; measured by scripts/bench_engine."""
+WRITE_ROWS_PER_SECOND = 4000
+
+
+def memory_mb(n_rows: int, dim: int, n_neighbors: int, budget_mb: int, local: bool) -> int:
+    """Peak memory of a run in MiB, by the rule that the constants above state."""
+    vectors = min(n_rows * dim * 4, budget_mb << 20)
+    index = vectors if local else 0
+    edges = n_rows * n_neighbors * ENGINE_BYTES_PER_EDGE
+    return BASE_MB + (vectors + index + edges + n_rows * ENGINE_BYTES_PER_ROW >> 20)
+
+
+def time_sample(
+    source: VectorSource,
+    search: Callable[[Rows], tuple[NeighborSearch, Float32Array]],
+    n_rows: int,
+    n_neighbors: int,
+    *,
+    local: bool,
+) -> tuple[int, dict[str, float]]:
+    """Rows sampled, and seconds by stage for ``n_rows`` rows.
+
+    A local search over the sample costs what the sample's size squared costs; Milvus searches the
+    whole collection already.
+    """
+    start = time.perf_counter()
+    page = next(source.pages(), None)
+    read = time.perf_counter() - start
+    if page is None or page.keys.shape[0] < 2:
+        return 0, {}
+    m = page.keys.shape[0]
+    rows = Rows(page.keys, page.vectors, np.zeros(m, np.int32), (page.partition,))
+    engine, _ = search(rows)
+    which = np.arange(min(SAMPLE, m))
+    start = time.perf_counter()
+    engine.search(which, min(n_neighbors, m - 1))
+    searched = (time.perf_counter() - start) / which.shape[0]
+    return m, {
+        "read": read / m * n_rows,
+        "neighbours": searched * n_rows * (n_rows / m if local else 1.0),
+        "cluster": n_rows * n_neighbors * SECONDS_PER_EDGE,
+        "write": n_rows / WRITE_ROWS_PER_SECOND,
+    }
+
+
+def estimate(
+    n_rows: int,
+    dim: int,
+    n_neighbors: int,
+    budget_mb: int,
+    *,
+    local: bool,
+    sample: tuple[int, dict[str, float]],
+) -> Estimate:
+    """Memory by rule and time by sample, together."""
+    sampled, seconds = sample
+    return Estimate(
+        memory_mb=memory_mb(n_rows, dim, n_neighbors, budget_mb, local),
+        sampled_rows=sampled,
+        seconds={stage: round(value, 2) for stage, value in seconds.items()},
+    )

@@ -1,0 +1,144 @@
+"""Read a selection into ``Rows``, and say whether everything was read.
+
+In: a ``VectorSource``. Out: ``Rows`` in canonical order, ``ReadReport``.
+Promise: a key that comes twice is kept once and counted; memory beyond the rows themselves is one
+page; rows larger than ``memory_bytes`` live in a temporary file that vanishes with the process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array, Keys
+from vdbcluster.model.rows import ReadReport, Rows, VectorPage
+from vdbcluster.ports import Observer, VectorSource
+
+
+def read_rows(
+    source: VectorSource, observer: Observer, *, memory_bytes: int
+) -> tuple[Rows, ReadReport]:
+    """Stream all pages of ``source``; see the module for what is promised."""
+    before = source.count()
+    collected = _Collected(expected=before, memory_bytes=memory_bytes)
+    with observer.stage("read", before) as progress:
+        for page in source.pages():
+            collected.add(page)
+            progress.advance(page.keys.shape[0] + page.without_vector)
+    rows, duplicates = collected.rows()
+    report = ReadReport(
+        rows=len(rows),
+        duplicates=duplicates,
+        without_vector=collected.without_vector,
+        counted_before=before,
+        counted_after=source.count(),
+    )
+    return rows, report
+
+
+def usable(rows: Rows, *, direction: bool) -> tuple[Rows, int]:
+    """Rows whose vectors can be compared, and how many cannot and are left out.
+
+    A vector of NaN or infinity has no distance; where a ``direction`` is needed, one of zeros has
+    none either (Milvus Lite reads a null vector back as zeros).
+    """
+    fit = np.ones(len(rows), bool)
+    for start in range(0, len(rows), 8192):
+        part = slice(start, start + 8192)
+        block = rows.vectors[part]
+        fit[part] = np.isfinite(block).all(axis=1)
+        if direction:
+            fit[part] &= block.any(axis=1)
+    if fit.all():
+        return rows, 0
+    kept = replace(
+        rows, keys=rows.keys[fit], vectors=rows.vectors[fit], partition_of=rows.partition_of[fit]
+    )
+    return kept, int(np.count_nonzero(~fit))
+
+
+@dataclass
+class _Collected:
+    """Pages so far, the vectors in one growing matrix."""
+
+    expected: int
+    memory_bytes: int
+    keys: list[Keys] = field(default_factory=list)
+    partitions: list[str] = field(default_factory=list)
+    partition_of: list[Int32Array] = field(default_factory=list)
+    without_vector: int = 0
+    n_rows: int = 0
+    vectors: Float32Array | None = None
+
+    def add(self, page: VectorPage) -> None:
+        self.without_vector += page.without_vector
+        m = page.keys.shape[0]
+        if m == 0:
+            return
+        if page.partition not in self.partitions:
+            self.partitions.append(page.partition)
+        code = self.partitions.index(page.partition)
+        self.keys.append(page.keys)
+        self.partition_of.append(np.full(m, code, np.int32))
+        self._room_for(m, page.vectors.shape[1])[self.n_rows : self.n_rows + m] = page.vectors
+        self.n_rows += m
+
+    def _room_for(self, more: int, dim: int) -> Float32Array:
+        need = self.n_rows + more
+        if self.vectors is None:
+            self.vectors = _matrix(max(need, self.expected), dim, self.memory_bytes)
+        elif need > self.vectors.shape[0]:
+            grown = _matrix(need + need // 4, dim, self.memory_bytes)
+            grown[: self.n_rows] = self.vectors[: self.n_rows]
+            self.vectors = grown
+        return self.vectors
+
+    def rows(self) -> tuple[Rows, int]:
+        """Canonical order, first occurrence of each key; and how many came twice."""
+        if self.vectors is None:
+            empty = np.empty(0, np.int64)
+            nothing = Rows(empty, np.empty((0, 0), np.float32), empty.astype(np.int32), ())
+            return nothing, 0
+        keys = np.concatenate(self.keys)
+        partition_of = np.concatenate(self.partition_of)
+        vectors = self.vectors[: self.n_rows]
+        first = first_of_each(keys)
+        duplicates = self.n_rows - first.shape[0]
+        if duplicates or not np.array_equal(first, np.arange(self.n_rows)):
+            keys, partition_of = keys[first], partition_of[first]
+            vectors = _gather(vectors, first, self.memory_bytes)
+        return Rows(keys, vectors, partition_of, tuple(self.partitions)), duplicates
+
+
+def first_of_each(keys: Keys) -> Int64Array:
+    """Positions of the first occurrence of each key, in ascending order of the keys."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    new = np.ones(order.shape[0], bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return order[new]
+
+
+def positions(keys: Keys, among: Keys) -> Int64Array:
+    """Position of each of ``keys`` in the ascending unique ``among``, -1 where it is absent."""
+    if among.shape[0] == 0:
+        return np.full(keys.shape[0], -1, np.int64)
+    at = np.minimum(np.searchsorted(among, keys), among.shape[0] - 1)
+    return np.where(among[at] == keys, at, -1).astype(np.int64)
+
+
+def _matrix(n_rows: int, dim: int, memory_bytes: int) -> Float32Array:
+    if n_rows * dim * 4 <= memory_bytes:
+        return np.empty((n_rows, dim), np.float32)
+    with tempfile.TemporaryFile(prefix="vdbcluster-") as file:  # the mapping keeps it alive
+        return np.memmap(file, np.float32, "w+", shape=(n_rows, dim))
+
+
+def _gather(vectors: Float32Array, order: Int64Array, memory_bytes: int) -> Float32Array:
+    out = _matrix(order.shape[0], vectors.shape[1], memory_bytes)
+    for start in range(0, order.shape[0], 8192):
+        part = slice(start, start + 8192)
+        out[part] = vectors[order[part]]
+    return out

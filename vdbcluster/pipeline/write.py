@@ -95,7 +95,7 @@ class _Writing:
 def _verify(
     plan: LabelPlan, sink: LabelSink, observer: Observer
 ) -> tuple[BoolArray, BoolArray, list[LabelBatch]]:
-    """Read all labels back: rows that have one, rows that differ, labels of rows not in the plan."""
+    """Read all labels back: rows with one, rows that differ, labels of rows not in the plan."""
     n = len(plan.new)
     present, differing = np.zeros(n, bool), np.zeros(n, bool)
     strangers: list[LabelBatch] = []

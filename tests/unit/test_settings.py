@@ -1,0 +1,86 @@
+"""Settings: who wins, what is refused, and in what words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vdbcluster.config.settings import load_settings
+from vdbcluster.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_flag_beats_environment_beats_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vdbcluster.toml").write_text(
+        '[milvus]\nuri = "file"\ncollection = "file"\ndb = "file"\n[cluster]\nmin_samples = 7\n'
+    )
+    monkeypatch.setenv("VDBCLUSTER__MILVUS__URI", "environment")
+    monkeypatch.setenv("VDBCLUSTER__MILVUS__COLLECTION", "environment")
+    settings = load_settings({"milvus": {"uri": "flag", "filter": None}})
+    assert settings.milvus.uri == "flag"
+    assert settings.milvus.collection == "environment"
+    assert settings.milvus.db == "file"
+    assert settings.cluster.min_samples == 7
+    assert settings.milvus.filter == ""
+
+
+def test_a_named_file_is_read_instead(tmp_path: Path) -> None:
+    (tmp_path / "vdbcluster.toml").write_text('[milvus]\ndb = "default"\n')
+    other = tmp_path / "other.toml"
+    other.write_text('[milvus]\nuri = "other"\n')
+    settings = load_settings({}, other)
+    assert (settings.milvus.uri, settings.milvus.db) == ("other", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"cluster": {"min_cluster_size": 1}}, r"cluster.min_cluster_size.*2.*\(it is 1\)"),
+        (
+            {"cluster": {"min_samples": 60}, "neighbors": {"n_neighbors": 50}},
+            "below min_samples 60",
+        ),
+        ({"neighbors": {"engine": "gpu"}}, r"neighbors.engine.*'gpu'"),
+        ({"neighbors": {"engine": "milvus", "center": True}}, "center moves the vectors"),
+        ({"cluster": {"certify": True}, "neighbors": {"smooth": "shared-neighbors"}}, "smooth"),
+        ({"write": {"label_prefix": "1;drop"}}, "write.label_prefix"),
+        ({"milvus": {"tokn": "x"}}, "milvus.tokn"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_its_name(
+    given: dict[str, dict[str, object]], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        load_settings(given)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        load_settings({}, tmp_path / "no.toml")
+
+
+def test_a_broken_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "vdbcluster.toml").write_text("[milvus\n")
+    with pytest.raises(UsageError, match=r"vdbcluster\.toml"):
+        load_settings({})
+
+
+def test_number_of_neighbours_follows_min_samples() -> None:
+    assert load_settings({}).n_neighbors == 50
+    assert load_settings({"cluster": {"min_samples": 40}}).n_neighbors == 80
+    assert load_settings({"neighbors": {"n_neighbors": 20}}).n_neighbors == 20
+
+
+def test_the_engines_choose_ties_and_join() -> None:
+    assert load_settings({}).cluster.params().join == "max"
+    exact = load_settings({"cluster": {"engine": "compatible"}}).cluster.params()
+    assert (exact.join, exact.ties) == ("inf", "reference")
+    said = load_settings({"cluster": {"engine": "compatible", "join": "max"}}).cluster.params()
+    assert said.join == "max"

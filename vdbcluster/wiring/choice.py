@@ -1,0 +1,92 @@
+"""Which distance and which search engine a run uses, and why.
+
+In: ``CollectionProfile``, the vector field, settings. Out: ``Choice``.
+Promise: what was asked for is done or refused with the reason; ``auto`` follows the index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vdbcluster.config.settings import NeighborSettings
+from vdbcluster.errors import UsageError
+from vdbcluster.graph.distance import ON_BITS
+from vdbcluster.model.collection import CollectionProfile, VectorField
+
+BY_INDEX = {
+    "L2": "euclidean",
+    "COSINE": "chord",
+    "IP": "chord",
+    "HAMMING": "hamming",
+    "JACCARD": "jaccard",
+    "TANIMOTO": "jaccard",
+}
+SEARCHED = {
+    "euclidean": ("L2",),
+    "chord": ("COSINE", "IP"),
+    "angular": ("COSINE", "IP"),
+    "hamming": ("HAMMING",),
+    "jaccard": ("JACCARD", "TANIMOTO"),
+}
+"""Index metrics whose order of neighbours is that of the distance (IP only for unit vectors)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``reason`` completes the sentence "the engine is used because ..."."""
+
+    metric: str
+    engine: Literal["milvus", "local"]
+    reason: str
+
+
+def choose(profile: CollectionProfile, vector: VectorField, settings: NeighborSettings) -> Choice:
+    """Decide; raises ``UsageError`` if the settings contradict the field or its index."""
+    metric = _metric(vector, settings)
+    why_not = _why_not_milvus(profile, vector, metric, settings)
+    if settings.engine == "local":
+        return Choice(metric, "local", "it was asked for")
+    if settings.engine == "milvus":
+        if vector.index is None:
+            raise UsageError(
+                f"{vector.name} has no index, so Milvus cannot search it; create one, or pass "
+                "--neighbors local"
+            )
+        if vector.metric not in SEARCHED[metric]:
+            raise UsageError(
+                f"the index of {vector.name} is made for {vector.metric}, which does not order by "
+                f"{metric}; leave out --metric or pass --neighbors local"
+            )
+        return Choice(metric, "milvus", "it was asked for")
+    if why_not:
+        return Choice(metric, "local", why_not)
+    return Choice(metric, "milvus", f"the server has a {vector.index} index")
+
+
+def _metric(vector: VectorField, settings: NeighborSettings) -> str:
+    binary = vector.type == "BINARY_VECTOR"
+    if settings.metric == "auto":
+        return BY_INDEX.get(vector.metric or "", "hamming" if binary else "chord")
+    if binary != (settings.metric in ON_BITS):
+        raise UsageError(
+            f"metric {settings.metric} does not fit {vector.name}, which is a {vector.type}; "
+            f"use {'hamming or jaccard' if binary else 'euclidean, chord or angular'}"
+        )
+    return settings.metric
+
+
+def _why_not_milvus(
+    profile: CollectionProfile, vector: VectorField, metric: str, settings: NeighborSettings
+) -> str:
+    if settings.center:
+        return "centred vectors are not those that Milvus has indexed"
+    if profile.server.kind == "lite":
+        return "embedded Milvus searches by brute force"
+    if vector.index is None or vector.index in ("FLAT", "BIN_FLAT"):
+        return f"a {vector.index or 'missing'} index compares every pair, which is quicker here"
+    if vector.metric == "IP":
+        return "inner product is no distance; rows are compared by their directions"
+    if vector.metric not in SEARCHED[metric]:
+        return f"the index is made for {vector.metric}, not for {metric}"
+    return ""

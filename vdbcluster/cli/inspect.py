@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.render import print_inspection, print_json
 from vdbcluster.config.settings import Settings
 
@@ -19,9 +20,11 @@ def inspect(
 
     Example: vdbcluster inspect --uri http://localhost:19530 -c articles
     """
+    observer = TerminalObserver()
+    observer.note(f"Looking at {settings.milvus.collection} ...")
     from vdbcluster.wiring.inspection import inspect_collection
 
-    inspection = inspect_collection(settings)
+    inspection = inspect_collection(settings, observer)
     if as_json:
         print_json(inspection.to_json())
     else:

@@ -26,7 +26,7 @@ def with_settings(*sections: str) -> Callable[[Callable[..., None]], Callable[..
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters.values()
-        kept = [p for p in own if p.name != "settings"]
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own if p.name != "settings"]
         options = [_config_option()]
         places: dict[str, tuple[str, str]] = {}
         for section in sections:

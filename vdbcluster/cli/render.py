@@ -106,7 +106,7 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
 def _cluster_table(manifest: RunManifest) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("id", "size", "persistence"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("representative", overflow="ellipsis", no_wrap=True)
     for cluster in manifest.clusters[:SHOWN_CLUSTERS]:
         table.add_row(
@@ -165,6 +165,8 @@ def _aliases(profile: CollectionProfile) -> str:
 
 
 def _state(profile: CollectionProfile) -> str:
+    if profile.server.kind == "lite":
+        return "loaded when opened"
     return "loaded" if profile.loaded else "not loaded"
 
 

@@ -29,6 +29,7 @@ def run(
     Example: vdbcluster run --uri http://localhost:19530 -c articles --min-cluster-size 25
     """
     observer = TerminalObserver()
+    observer.note(f"Clustering {settings.milvus.collection} ...")
     from vdbcluster.wiring.main_job import run_job
 
     manifest = run_job(

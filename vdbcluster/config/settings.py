@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -40,7 +41,7 @@ def _setting(default: Any, help_text: str, flag: str = "", **limits: Any) -> Any
 
 
 class MilvusSettings(_Frozen):
-    """Which rows: server, collection, vector field, filter, partitions."""
+    """Rows: server, collection, vector field, filter, partitions."""
 
     uri: str = _setting("milvus.db", "Milvus Lite file, or URI of a Milvus server or cluster.")
     token: SecretStr = _setting(SecretStr(""), "API key or user:password.")
@@ -55,7 +56,7 @@ class MilvusSettings(_Frozen):
 
 
 class NeighborSettings(_Frozen):
-    """How neighbours are found and how far apart they are said to be."""
+    """Neighbours: who finds them and how far apart they are said to be."""
 
     engine: Literal["auto", "milvus", "local"] = _setting(
         "auto",
@@ -88,7 +89,7 @@ class NeighborSettings(_Frozen):
 
 
 class ClusterSettings(_Frozen):
-    """The parameters of HDBSCAN, under their usual names."""
+    """Clustering: the parameters of HDBSCAN, under their usual names."""
 
     engine: Literal["default", "compatible", "dense"] = _setting(
         "default",
@@ -130,7 +131,7 @@ class ClusterSettings(_Frozen):
 
 
 class WriteSettings(_Frozen):
-    """How labels are written back, and what the user has agreed to."""
+    """Writing: how labels are written back, and what the user has agreed to."""
 
     way: Literal[
         "auto", "add-field", "partial-upsert", "lite-merge", "guarded-upsert", "side-collection"
@@ -149,7 +150,7 @@ class WriteSettings(_Frozen):
 
 
 class RunSettings(_Frozen):
-    """Where a run is kept, and the seed of everything that draws lots."""
+    """Run: where it is kept, and the seed of everything that draws lots."""
 
     runs_dir: Path = _setting(Path("vdbcluster-runs"), "Directory that keeps a record of each run.")
     seed: int = _setting(0, "Seed of everything that draws lots.", ge=0)
@@ -233,6 +234,8 @@ def load_settings(given: Mapping[str, Mapping[str, Any]], config: Path | None = 
         settings: Settings = file_aware(**said)
     except ValidationError as error:
         raise UsageError(_one_line(error)) from error
+    except TOMLDecodeError as error:
+        raise UsageError(f"{config or CONFIG_FILE} is no valid TOML: {error}") from error
     return settings
 
 

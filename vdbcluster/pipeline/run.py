@@ -18,6 +18,7 @@ import numpy as np
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import CollectionChangedError, RefusedError
 from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.graph.measure import measure
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
@@ -39,7 +40,9 @@ class Adapters:
     """What a run works with; ``search`` is made once the rows are known.
 
     ``metric`` is the distance of ``vdbcluster.graph.distance`` that rows are compared by;
-    ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors.
+    ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors;
+    ``measured`` says that ``search`` returns the distances of ``graph.measure`` already. A
+    database's own are rounded, sometimes quantised, and differ between (i, j) and (j, i).
     """
 
     source: VectorSource
@@ -48,6 +51,7 @@ class Adapters:
     runs: RunStore
     metric: str
     prepare_in_place: bool = True
+    measured: bool = True
 
 
 def run(
@@ -136,6 +140,8 @@ class _Job:
         search = self.adapters.search(rows, points)
         with self._timed("neighbors"):
             graph = neighbor_graph(search, len(rows), self.settings.n_neighbors, self.observer)
+            if not self.adapters.measured:
+                graph = measure(points, graph.indices, self.adapters.metric)
         self.facts["neighbors"] = {
             "engine": search.description,
             "metric": graph.metric,

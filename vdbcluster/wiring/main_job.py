@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from platform import python_version
 
-from vdbcluster.adapters.local_neighbors import LocalNeighbors
+from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
-from vdbcluster.adapters.milvus.search import MilvusNeighbors
+from vdbcluster.adapters.milvus.search import MilvusNeighbors, SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.adapters.runs import RunDirectory
-from vdbcluster.config.settings import Settings
-from vdbcluster.errors import UsageError
+from vdbcluster.config.settings import MilvusSettings, NeighborSettings, Settings, WriteSettings
+from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.labels import LabelFields, LabelPlan
 from vdbcluster.model.manifest import RunManifest
@@ -32,3 +32,129 @@ from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose
 
 PACKAGES = ("vdbcluster", "pymilvus", "milvus-lite", "numpy", "numba", "faiss-cpu", "hdbscan")
+
+
+def run_job(
+    settings: Settings,
+    observer: Observer,
+    *,
+    dry_run: bool = False,
+    confirm: Callable[[LabelPlan], bool] = lambda _: True,
+) -> RunManifest:
+    """Open everything that ``settings`` name and run the main job."""
+    with open_bench(settings, observer) as bench:
+        observer.note(f"{bench.choice.engine} neighbours: {bench.choice.reason}")
+        return run(
+            bench.adapters(bench.sink(dry_run=dry_run)),
+            settings,
+            observer,
+            run_id=new_run_id(),
+            versions=versions(),
+            dry_run=dry_run,
+            confirm=confirm,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """An open connection and what was decided about the collection behind it."""
+
+    connection: MilvusConnection
+    source: MilvusSource
+    settings: Settings
+    choice: Choice
+    observer: Observer
+
+    def sink(self, *, dry_run: bool) -> LabelSink:
+        """The way of writing, probed unless ``dry_run``; ``RefusedError`` if none is safe."""
+        return choose_sink(
+            self.connection,
+            self.source.selection,
+            label_settings(self.settings.write),
+            dry_run=dry_run,
+        )
+
+    def search(self, rows: Rows, points: Float32Array) -> NeighborSearch:
+        """The engine that was chosen, over these rows."""
+        neighbors = self.settings.neighbors
+        if self.choice.engine == "local":
+            exact = self.settings.cluster.certify
+            return LocalNeighbors(
+                points,
+                self.choice.metric,
+                target_recall=1.0 if exact else TARGET_RECALL[neighbors.effort],
+                memory_bytes=neighbors.memory_mb << 20,
+                threads=neighbors.concurrency,
+                seed=self.settings.run.seed,
+                observer=self.observer,
+            )
+        return MilvusNeighbors(self.connection, self.source, rows, search_settings(neighbors))
+
+    def adapters(self, sink: LabelSink) -> Adapters:
+        """Everything behind its port."""
+        local = self.choice.engine == "local"
+        return Adapters(
+            source=self.source,
+            sink=sink,
+            search=self.search,
+            runs=RunDirectory(self.settings.run.runs_dir),
+            metric=self.choice.metric,
+            prepare_in_place=local or self.source.vector.type != "INT8_VECTOR",
+            measured=local,
+        )
+
+
+@contextmanager
+def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
+    """Connect, find the collection and its vector field, choose the engine; close afterwards."""
+    milvus = settings.milvus
+    if not milvus.collection:
+        raise UsageError("no collection was named; pass --collection NAME")
+    with connect(address(milvus)) as connection:
+        source = MilvusSource(connection, selection(milvus), milvus.page_bytes)
+        # Lite opens every file with its collections released; loading there costs nobody else.
+        if milvus.load or connection.is_lite:
+            source.load()
+        choice = choose(source.profile(), source.vector, settings.neighbors)
+        if settings.cluster.certify and choice.engine == "milvus":
+            raise RefusedError(
+                "certify needs exact neighbours, and Milvus searches by an index; "
+                "pass --neighbors local"
+            )
+        yield Bench(connection, source, settings, choice, observer)
+
+
+def address(milvus: MilvusSettings) -> MilvusAddress:
+    """Where the server is."""
+    return MilvusAddress(milvus.uri, milvus.token.get_secret_value(), milvus.db, milvus.timeout)
+
+
+def selection(milvus: MilvusSettings) -> Selection:
+    """Which rows are meant."""
+    return Selection(milvus.collection, milvus.vector_field, milvus.filter, milvus.partitions)
+
+
+def label_settings(write: WriteSettings) -> LabelSettings:
+    """How labels may be written."""
+    return LabelSettings(
+        fields=LabelFields(write.label_prefix),
+        way=write.way,
+        allow_full_upsert=write.allow_full_upsert,
+        adopt=write.adopt,
+        batch_rows=write.batch,
+    )
+
+
+def search_settings(neighbors: NeighborSettings) -> SearchSettings:
+    """How Milvus is asked for neighbours."""
+    return SearchSettings(neighbors.effort, neighbors.batch, neighbors.concurrency)
+
+
+def new_run_id() -> str:
+    """Time in UTC, then six random hexadecimal digits: sorts by time, never meets another."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def versions() -> dict[str, str]:
+    """What is installed, for the record of a run."""
+    return {"python": python_version()} | {name: version(name) for name in PACKAGES}

@@ -1,0 +1,162 @@
+"""``inspect``: what a collection is and what a run would do, without touching anything.
+
+In: ``Settings``. Out: ``Inspection``. Promise: only reads; what a run would refuse is a problem in
+the result, not an error, so that everything else can still be told.
+"""
+
+from __future__ import annotations
+
+from vdbcluster.adapters.milvus.client import MilvusConnection, connect
+from vdbcluster.adapters.milvus.profile import profile
+from vdbcluster.adapters.milvus.source import MilvusSource, choose_vector
+from vdbcluster.adapters.milvus.writeback import choose_sink
+from vdbcluster.config.settings import Settings
+from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
+from vdbcluster.graph.distance import prepare
+from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.collection import CollectionProfile, VectorField
+from vdbcluster.model.inspection import Estimate, Inspection
+from vdbcluster.model.labels import WriteWay
+from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.estimate import estimate, time_sample
+from vdbcluster.pipeline.read import usable
+from vdbcluster.ports import NeighborSearch, Observer
+from vdbcluster.wiring.choice import Choice, choose
+from vdbcluster.wiring.main_job import Bench, address, label_settings, selection
+
+FEW_NEIGHBORS = 30
+
+
+def inspect_collection(settings: Settings, observer: Observer) -> Inspection:
+    """Look at the collection that ``settings`` name. Raises ``UsageError`` if there is none."""
+    if not settings.milvus.collection:
+        raise UsageError("no collection was named; pass --collection NAME")
+    with connect(address(settings.milvus)) as connection:
+        return _Look(settings, observer, connection).inspection()
+
+
+class _Look:
+    """One inspection; problems are collected on the way."""
+
+    def __init__(
+        self, settings: Settings, observer: Observer, connection: MilvusConnection
+    ) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._connection = connection
+        self._problems: list[str] = []
+        self._remarks: list[str] = []
+        self._profile: CollectionProfile = profile(connection, settings.milvus.collection)
+
+    def inspection(self) -> Inspection:
+        vector = self._vector()
+        source = self._source() if vector else None
+        choice = self._choice(vector) if vector else None
+        selected = self._count(source) if source else 0
+        return Inspection(
+            profile=self._profile,
+            vector_field=vector.name if vector else "",
+            selected_rows=selected,
+            way=self._way(),
+            neighbors=f"{choice.engine}, {choice.metric}: {choice.reason}" if choice else "none",
+            estimate=self._estimate(source, choice, selected),
+            problems=tuple(self._problems),
+            remarks=tuple(self._remarks),
+        )
+
+    def _vector(self) -> VectorField | None:
+        try:
+            vector = choose_vector(self._profile, self._settings.milvus.vector_field)
+        except UsageError as error:
+            self._problems.append(str(error))
+            return None
+        if vector.index is None:
+            self._problems.append(
+                f"{vector.name} has no index, and a collection without one cannot be loaded; "
+                "create one with client.create_index"
+            )
+        return vector
+
+    def _source(self) -> MilvusSource | None:
+        try:
+            source = MilvusSource(
+                self._connection, selection(self._settings.milvus), self._settings.milvus.page_bytes
+            )
+        except UsageError as error:
+            self._problems.append(str(error))
+            return None
+        if self._connection.is_lite or self._settings.milvus.load:
+            source.load()
+        elif not self._profile.loaded:
+            self._problems.append(
+                f"{self._profile.name} is not loaded; load it with client.load_collection or pass "
+                "--load"
+            )
+            return None
+        return source
+
+    def _choice(self, vector: VectorField) -> Choice | None:
+        try:
+            return choose(self._profile, vector, self._settings.neighbors)
+        except UsageError as error:
+            self._problems.append(str(error))
+            return None
+
+    def _count(self, source: MilvusSource) -> int:
+        try:
+            rows = source.count()
+        except VdbclusterError as error:
+            self._problems.append(str(error))
+            return 0
+        self._remark_on_size(rows)
+        return rows
+
+    def _remark_on_size(self, rows: int) -> None:
+        if rows == 0:
+            self._remarks.append("no row is selected; there is nothing to cluster")
+        elif rows < self._settings.cluster.min_cluster_size:
+            self._remarks.append(
+                f"{rows:,} rows are fewer than min_cluster_size "
+                f"{self._settings.cluster.min_cluster_size}: all would be noise"
+            )
+        wanted = max(FEW_NEIGHBORS, 2 * self._settings.cluster.min_samples)
+        if self._settings.n_neighbors < wanted:
+            self._remarks.append(
+                f"{self._settings.n_neighbors} neighbours are few for min_samples "
+                f"{self._settings.cluster.min_samples}; {wanted} or more track HDBSCAN better"
+            )
+
+    def _way(self) -> WriteWay | None:
+        try:
+            sink = choose_sink(
+                self._connection,
+                selection(self._settings.milvus),
+                label_settings(self._settings.write),
+                dry_run=True,
+            )
+        except RefusedError as error:
+            self._problems.append(str(error))
+            return None
+        return sink.way
+
+    def _estimate(self, source: MilvusSource | None, choice: Choice | None, rows: int) -> Estimate:
+        if source is None or choice is None:
+            return Estimate(memory_mb=0, sampled_rows=0, seconds={})
+        bench = Bench(self._connection, source, self._settings, choice, self._observer)
+        local = choice.engine == "local"
+
+        def search(page: Rows) -> tuple[NeighborSearch, Float32Array]:
+            fit, _ = usable(page, direction=True)
+            points = prepare(fit.vectors, choice.metric)
+            return bench.search(fit, points), points
+
+        k = self._settings.n_neighbors
+        sample = time_sample(source, search, rows, k, local=local) if rows else (0, {})
+        return estimate(
+            rows,
+            source.vector.dim,
+            k,
+            self._settings.neighbors.memory_mb,
+            local=local,
+            sample=sample,
+        )

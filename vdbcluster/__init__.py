@@ -1,3 +1,61 @@
-"""Cluster an existing Milvus collection and write the labels back, safely."""
+"""Cluster an existing Milvus collection and write the labels back, safely.
+
+    import vdbcluster
+
+    with vdbcluster.open("docs.db", "docs") as docs:
+        rows = docs.read()
+        graph = docs.neighbors(rows)
+        clustering = vdbcluster.cluster(graph, min_cluster_size=15)
+        docs.write(rows, clustering)
+
+``neighbors``, ``smooth`` and ``cluster`` work on any array, without a database.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vdbcluster.errors import VdbclusterError
+    from vdbcluster.model.hierarchy import Clustering
+    from vdbcluster.model.neighbors import NeighborGraph
+    from vdbcluster.model.params import HdbscanParams
+    from vdbcluster.model.rows import Rows
+    from vdbcluster.wiring.library import Collection, cluster, neighbors, smooth
+    from vdbcluster.wiring.library import open_collection as open  # noqa: A004
 
 __version__ = "0.1.0"
+__all__ = [
+    "Clustering",
+    "Collection",
+    "HdbscanParams",
+    "NeighborGraph",
+    "Rows",
+    "VdbclusterError",
+    "cluster",
+    "neighbors",
+    "open",
+    "smooth",
+]
+
+_HOME = {
+    "Clustering": ("vdbcluster.model.hierarchy", "Clustering"),
+    "Collection": ("vdbcluster.wiring.library", "Collection"),
+    "HdbscanParams": ("vdbcluster.model.params", "HdbscanParams"),
+    "NeighborGraph": ("vdbcluster.model.neighbors", "NeighborGraph"),
+    "Rows": ("vdbcluster.model.rows", "Rows"),
+    "VdbclusterError": ("vdbcluster.errors", "VdbclusterError"),
+    "cluster": ("vdbcluster.wiring.library", "cluster"),
+    "neighbors": ("vdbcluster.wiring.library", "neighbors"),
+    "open": ("vdbcluster.wiring.library", "open_collection"),
+    "smooth": ("vdbcluster.wiring.library", "smooth"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: ``import vdbcluster`` alone loads neither numba nor pymilvus."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    return getattr(import_module(module), attribute)

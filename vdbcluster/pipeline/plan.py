@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vdbcluster.model.arrays import BoolArray
+from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelBatch, LabelPlan
 from vdbcluster.model.rows import Rows
@@ -29,7 +29,7 @@ def plan_labels(
         keys=rows.keys,
         cluster_id=clustering.labels,
         probability=clustering.probabilities.astype(np.float32),
-        outlier_score=clustering.outlier_scores.astype(np.float32),
+        outlier_score=_finite(clustering.outlier_scores),
         run_ids=np.full(n, run_id, object),
     )
     had_label = np.zeros(n, bool)
@@ -43,6 +43,11 @@ def plan_labels(
         old_cluster_id[at] = batch.cluster_id
         changed[at] = ~same_labels(new.take(at), batch)
     return LabelPlan(new, rows.partition_of, rows.partitions, had_label, old_cluster_id, changed)
+
+
+def _finite(scores: Float64Array) -> Float32Array:
+    """As float32; hdbscan's own scores are NaN beside duplicates, which no database takes."""
+    return np.nan_to_num(scores, nan=0.0).astype(np.float32)
 
 
 def same_labels(new: LabelBatch, stored: LabelBatch) -> BoolArray:

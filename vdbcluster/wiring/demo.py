@@ -1,0 +1,183 @@
+"""The demo: docstrings of Python's standard library, clustered inside an embedded Milvus Lite.
+
+In: a folder to work in. Out: ``DemoResult``, and in the folder the database, the record of the run
+and ``query.py``, a plain pymilvus program that filters by ``cluster_id``.
+Promise: no server, key or download; the same ingestion, run and write-back as any other collection;
+what is told about clusters was read back from the database; again in the same folder adds nothing.
+"""
+
+from __future__ import annotations
+
+import runpy
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vdbcluster.adapters.embedding.local import LocalEmbedder
+from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
+from vdbcluster.adapters.milvus.ingest import CollectionSpec, CollectionWriter
+from vdbcluster.adapters.pydocs import standard_library_docs
+from vdbcluster.config.settings import (
+    ClusterSettings,
+    MilvusSettings,
+    NeighborSettings,
+    RunSettings,
+    Settings,
+)
+from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.model.manifest import RunManifest
+from vdbcluster.model.texts import IngestReport
+from vdbcluster.pipeline.ingest import ingest
+from vdbcluster.ports import Observer
+from vdbcluster.wiring.main_job import run_job
+
+COLLECTION = "python_docs"
+EXAMPLE = "tarfile.TarFile.extract"
+"""The query shows this function's cluster: archives, from ``tarfile``, ``zipfile``, ``shutil``."""
+
+# Raw embeddings of short texts give two clusters. The mean that all vectors share is taken away,
+# then nearness is counted in common neighbours, which evens out density.
+NEIGHBORS = NeighborSettings(n_neighbors=30, center=True, smooth="shared-neighbors")
+CLUSTER = ClusterSettings(min_cluster_size=12, min_samples=1, cluster_selection_method="leaf")
+
+QUERY = """\
+from pymilvus import MilvusClient
+
+client = MilvusClient({uri!r})
+client.load_collection({collection!r})
+rows = client.query(
+    {collection!r},
+    filter="cluster_id == {cluster_id}",
+    output_fields=["id", "text"],
+    limit=12,
+)
+for row in rows:
+    print(f"{{row['id']:<36}} {{row['text'][:60]}}")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCluster:
+    """``modules``: the commonest with their counts; ``examples``: the surest row of each."""
+
+    id: int
+    size: int
+    modules: tuple[tuple[str, int], ...]
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """``purity``: share of the rows in clusters that are of their cluster's commonest module."""
+
+    ingested: IngestReport
+    manifest: RunManifest
+    clusters: tuple[DemoCluster, ...]
+    noise: float
+    purity: float
+    command: str
+    query: Path
+
+
+def run_demo(folder: Path, observer: Observer) -> DemoResult:
+    """Ingest, cluster, write back, read the labels again and write ``query.py``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = demo_settings(folder)
+    docs = standard_library_docs()
+    address = MilvusAddress(settings.milvus.uri)
+    with connect(address, create=True) as connection:
+        writer = CollectionWriter(connection, CollectionSpec(COLLECTION, ("module",), index="FLAT"))
+        ingested = ingest(docs, LocalEmbedder(), writer, observer, total=len(docs))
+    manifest = run_job(settings, observer)
+    with connect(address) as connection:
+        rows = _labelled_rows(connection)
+    clusters = summarize(rows)
+    clustered = sum(cluster.size for cluster in clusters)
+    query = folder / "query.py"
+    query.write_text(query_program(settings.milvus.uri, _example_cluster(rows, clusters)))
+    return DemoResult(
+        ingested=ingested,
+        manifest=manifest,
+        clusters=clusters,
+        noise=1 - clustered / len(rows),
+        purity=sum(cluster.modules[0][1] for cluster in clusters) / max(1, clustered),
+        command=run_command(settings),
+        query=query,
+    )
+
+
+def run_query(query: Path) -> None:
+    """Run the program as it stands, as ``python query.py`` would."""
+    runpy.run_path(str(query), run_name="__main__")
+
+
+def demo_settings(folder: Path) -> Settings:
+    """The settings of the run; environment and configuration file may add, not replace."""
+    return Settings(
+        milvus=MilvusSettings(uri=str(folder / "demo.db"), collection=COLLECTION),
+        neighbors=NEIGHBORS,
+        cluster=CLUSTER,
+        run=RunSettings(runs_dir=folder / "runs"),
+    )
+
+
+def run_command(settings: Settings) -> str:
+    """The command line that does the same run."""
+    milvus, neighbors, cluster = settings.milvus, settings.neighbors, settings.cluster
+    options = {
+        "--uri": milvus.uri,
+        "--collection": milvus.collection,
+        "--n-neighbors": neighbors.n_neighbors,
+        "--smooth": neighbors.smooth,
+        "--min-samples": cluster.min_samples,
+        "--min-cluster-size": cluster.min_cluster_size,
+        "--cluster-selection-method": cluster.cluster_selection_method,
+    }
+    words = [str(word) for pair in options.items() for word in pair]
+    return shlex.join(["vdbcluster", "run", *words, "--center"])
+
+
+def query_program(uri: str, cluster_id: int) -> str:
+    """A complete pymilvus program that lists the rows of one cluster."""
+    return QUERY.format(uri=uri, collection=COLLECTION, cluster_id=cluster_id)
+
+
+def summarize(rows: Iterable[dict[str, Any]]) -> tuple[DemoCluster, ...]:
+    """Clusters by size, from rows with id, module, cluster_id and cluster_probability."""
+    members: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["cluster_id"] != NOISE:
+            members.setdefault(row["cluster_id"], []).append(row)
+    clusters = [_summary(cluster_id, group) for cluster_id, group in members.items()]
+    return tuple(sorted(clusters, key=lambda cluster: (-cluster.size, cluster.id)))
+
+
+def _summary(cluster_id: int, rows: list[dict[str, Any]]) -> DemoCluster:
+    counts = Counter(row["module"] for row in rows)
+    modules = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3])
+    surest = sorted(rows, key=lambda row: (-row["cluster_probability"], row["id"]))
+    examples = tuple(
+        next(row["id"] for row in surest if row["module"] == module) for module, _ in modules
+    )
+    return DemoCluster(cluster_id, len(rows), modules, examples)
+
+
+def _labelled_rows(connection: MilvusConnection) -> list[dict[str, Any]]:
+    wanted = ["id", "module", "cluster_id", "cluster_probability"]
+    return connection.ask(
+        "reading the labels",
+        lambda client, limit: list(
+            client.query(
+                COLLECTION, "cluster_id >= -1", output_fields=wanted, limit=16_384, timeout=limit
+            )
+        ),
+    )
+
+
+def _example_cluster(rows: list[dict[str, Any]], clusters: tuple[DemoCluster, ...]) -> int:
+    """The cluster of ``EXAMPLE``, or the largest one if that row is noise here."""
+    found = next((row["cluster_id"] for row in rows if row["id"] == EXAMPLE), NOISE)
+    return int(clusters[0].id if found == NOISE and clusters else found)

@@ -2,14 +2,14 @@
 # Usage: install_locked NAME   (NAME is a file of scripts/locks). Sets $PYTHON to the venv's Python.
 
 find_python() {
-    for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
+    for candidate in python3.13 python3.12 python3.11 python3; do
         if command -v "$candidate" >/dev/null 2>&1 &&
-            "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info)' 2>/dev/null; then
+            "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    echo "vdbcluster needs Python 3.11 or newer with venv; none was found on the PATH" >&2
+    echo "the locked dependencies need Python 3.11, 3.12 or 3.13 with venv; none is on the PATH" >&2
     return 1
 }
 
@@ -24,6 +24,6 @@ install_locked() {
     if [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; then return; fi
     echo "Installing locked dependencies ($lock) into .venv ..."
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" || exit 1
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -e . || exit 1
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e . || exit 1
     echo "$wanted" >".venv/installed-$1"
 }

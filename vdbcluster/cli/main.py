@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vdbcluster import __version__
+from vdbcluster.cli.demo import demo
 from vdbcluster.cli.inspect import inspect
 from vdbcluster.cli.options import with_settings
 from vdbcluster.cli.run import run
@@ -52,6 +53,7 @@ def top(
 
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(run))
 app.command()(with_settings("milvus", "neighbors", "cluster", "write")(inspect))
+app.command()(demo)
 
 
 def main() -> NoReturn:

@@ -26,7 +26,7 @@ class ExtraEdges:
     """Known pairs beside the neighbour graph: a longer search of some rows, bridges.
 
     ``left``, ``right``: ``(m,) int32`` row positions; ``distances``: ``(m,) float32``, finite.
-    Direction, order and repetition do not matter; a pair that is known twice has the lesser distance.
+    Direction, order and repetition do not matter; of two distances of a pair the lesser holds.
     """
 
     left: Int32Array

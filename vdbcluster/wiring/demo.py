@@ -11,7 +11,7 @@ from __future__ import annotations
 import runpy
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from vdbcluster.ports import Observer
 from vdbcluster.wiring.main_job import run_job
 
 COLLECTION = "python_docs"
-EXAMPLE = "tarfile.TarFile.extract"
+EXAMPLE = "tarfile.TarFile.open"
 """The query shows this function's cluster: archives, from ``tarfile``, ``zipfile``, ``shutil``."""
 
 # Raw embeddings of short texts give two clusters. The mean that all vectors share is taken away,
@@ -61,12 +61,12 @@ for row in rows:
 
 @dataclass(frozen=True, slots=True)
 class DemoCluster:
-    """``modules``: the commonest with their counts; ``examples``: the surest row of each."""
+    """``modules``: the commonest three with their counts; ``representative``: one docstring."""
 
     id: int
     size: int
     modules: tuple[tuple[str, int], ...]
-    examples: tuple[str, ...]
+    representative: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def run_demo(folder: Path, observer: Observer) -> DemoResult:
     manifest = run_job(settings, observer)
     with connect(address) as connection:
         rows = _labelled_rows(connection)
-    clusters = summarize(rows)
+    texts = {cluster.id: cluster.representative or "" for cluster in manifest.clusters}
+    clusters = summarize(rows, texts)
     clustered = sum(cluster.size for cluster in clusters)
     query = folder / "query.py"
     query.write_text(query_program(settings.milvus.uri, _example_cluster(rows, clusters)))
@@ -145,28 +146,28 @@ def query_program(uri: str, cluster_id: int) -> str:
     return QUERY.format(uri=uri, collection=COLLECTION, cluster_id=cluster_id)
 
 
-def summarize(rows: Iterable[dict[str, Any]]) -> tuple[DemoCluster, ...]:
-    """Clusters by size, from rows with id, module, cluster_id and cluster_probability."""
-    members: dict[int, list[dict[str, Any]]] = {}
+def summarize(
+    rows: Iterable[Mapping[str, Any]], representatives: Mapping[int, str]
+) -> tuple[DemoCluster, ...]:
+    """Clusters by size, from rows with ``module`` and ``cluster_id``."""
+    modules: dict[int, Counter[str]] = {}
     for row in rows:
         if row["cluster_id"] != NOISE:
-            members.setdefault(row["cluster_id"], []).append(row)
-    clusters = [_summary(cluster_id, group) for cluster_id, group in members.items()]
+            modules.setdefault(row["cluster_id"], Counter())[row["module"]] += 1
+    clusters = [
+        DemoCluster(
+            id=cluster_id,
+            size=counts.total(),
+            modules=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]),
+            representative=representatives.get(cluster_id, ""),
+        )
+        for cluster_id, counts in modules.items()
+    ]
     return tuple(sorted(clusters, key=lambda cluster: (-cluster.size, cluster.id)))
 
 
-def _summary(cluster_id: int, rows: list[dict[str, Any]]) -> DemoCluster:
-    counts = Counter(row["module"] for row in rows)
-    modules = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3])
-    surest = sorted(rows, key=lambda row: (-row["cluster_probability"], row["id"]))
-    examples = tuple(
-        next(row["id"] for row in surest if row["module"] == module) for module, _ in modules
-    )
-    return DemoCluster(cluster_id, len(rows), modules, examples)
-
-
 def _labelled_rows(connection: MilvusConnection) -> list[dict[str, Any]]:
-    wanted = ["id", "module", "cluster_id", "cluster_probability"]
+    wanted = ["id", "module", "cluster_id"]
     return connection.ask(
         "reading the labels",
         lambda client, limit: list(

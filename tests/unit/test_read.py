@@ -25,6 +25,8 @@ class Pages:
 
     given: list[VectorPage]
     counts: list[int] = field(default_factory=list)
+    repeated: int = 0
+    hidden: int = 0
 
     def profile(self) -> CollectionProfile:
         raise NotImplementedError
@@ -34,6 +36,12 @@ class Pages:
 
     def pages(self) -> Iterator[VectorPage]:
         yield from self.given
+
+    def repeated_rows(self) -> int:
+        return self.repeated
+
+    def hidden_rows(self) -> int:
+        return self.hidden
 
     def texts(self, keys: object, name: str) -> list[str | None]:
         raise NotImplementedError
@@ -72,6 +80,15 @@ def test_a_key_that_comes_twice_is_kept_once_and_counted() -> None:
 def test_rows_read_must_lie_between_the_counts(before: int, after: int, complete: bool) -> None:
     _, report = read_rows(Pages([page([1, 2, 3])], [before, after]), SILENT, memory_bytes=PLENTY)
     assert report.complete is complete
+
+
+def test_rows_hidden_behind_their_key_explain_a_gap_and_unreadable_ones_do_not() -> None:
+    repeated = Pages([page([1, 2, 3])], [5, 5], repeated=2)
+    _, report = read_rows(repeated, SILENT, memory_bytes=PLENTY)
+    assert (report.complete, report.duplicates) == (True, 2)
+    hidden = Pages([page([1, 2, 3])], [5, 5], repeated=1, hidden=1)
+    _, report = read_rows(hidden, SILENT, memory_bytes=PLENTY)
+    assert (report.complete, report.duplicates, report.unreadable) == (False, 1, 1)
 
 
 def test_more_rows_than_counted_still_fit() -> None:

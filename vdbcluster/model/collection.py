@@ -29,7 +29,10 @@ class KeyField:
 
 @dataclass(frozen=True, slots=True)
 class VectorField:
-    """``type`` is the server's word (FLOAT_VECTOR, ...); no index: ``metric``, ``index`` None."""
+    """``type`` is the server's word (FLOAT_VECTOR, ...); no index: ``metric``, ``index`` None.
+
+    ``unindexed_rows``: rows that the index does not hold yet, as far as the server tells.
+    """
 
     name: str
     type: str
@@ -38,6 +41,7 @@ class VectorField:
     index: str | None
     index_params: Mapping[str, Any] = field(default_factory=dict)
     nullable: bool = False
+    unindexed_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

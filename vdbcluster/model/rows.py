@@ -43,13 +43,17 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class ReadReport:
-    """What reading found; ``counted`` is the server's own ``count(*)`` before and after."""
+    """What reading found; ``counted`` is the server's own ``count(*)`` before and after.
+
+    ``unreadable`` rows are counted by the server but given to nobody; they make a read incomplete.
+    """
 
     rows: int
     duplicates: int
     without_vector: int
     counted_before: int
     counted_after: int
+    unreadable: int = 0
 
     @property
     def complete(self) -> bool:

@@ -35,7 +35,16 @@ def read_rows(
         counted_before=before,
         counted_after=source.count(),
     )
-    return rows, report
+    return rows, report if report.complete else _explained(report, source)
+
+
+def _explained(report: ReadReport, source: VectorSource) -> ReadReport:
+    """Rows that are missing because another row has their key, or because nobody gets them."""
+    return replace(
+        report,
+        duplicates=report.duplicates + source.repeated_rows(),
+        unreadable=source.hidden_rows(),
+    )
 
 
 def usable(rows: Rows, *, direction: bool) -> tuple[Rows, int]:

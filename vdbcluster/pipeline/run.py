@@ -127,6 +127,11 @@ class _Job:
             f"{report.rows + report.duplicates + report.without_vector:,} rows were read, but the "
             f"server counted {report.counted_before:,} before and {report.counted_after:,} after"
         )
+        if report.unreadable:
+            told += (
+                f" ({report.unreadable:,} of them the server gives to nobody: their key is the "
+                "largest INT64)"
+            )
         if not self.settings.write.accept_mismatch:
             self.record("refused")
             raise RefusedError(

@@ -29,6 +29,17 @@ class VectorSource(Protocol):
         """
         ...
 
+    def repeated_rows(self) -> int:
+        """Rows that ``count`` counts but ``pages`` hides behind another row with the same key.
+
+        May read all keys again: for when fewer rows came than were counted.
+        """
+        ...
+
+    def hidden_rows(self) -> int:
+        """Rows that the server counts but gives to nobody."""
+        ...
+
     def texts(self, keys: Keys, field: str) -> list[str | None]:
         """The value of a scalar field for some keys, in their order; None where a row has none."""
         ...

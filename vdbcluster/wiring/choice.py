@@ -32,6 +32,19 @@ SEARCHED = {
 """Index metrics whose order of neighbours is that of the distance (IP only for unit vectors)."""
 
 
+def unfinished_index(vector: VectorField) -> str:
+    """A line about an index that is still being built, empty if it is not.
+
+    Until it is done the server answers from a stopgap whose recall no effort raises.
+    """
+    if not vector.unindexed_rows:
+        return ""
+    return (
+        f"the index of {vector.name} is still being built ({vector.unindexed_rows:,} rows to go), "
+        "and until then it finds fewer neighbours; wait, or pass --neighbors local"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """``reason`` completes the sentence "the engine is used because ..."."""

@@ -21,7 +21,7 @@ from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.estimate import estimate, time_sample
 from vdbcluster.pipeline.read import usable
 from vdbcluster.ports import NeighborSearch, Observer
-from vdbcluster.wiring.choice import Choice, choose
+from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 from vdbcluster.wiring.main_job import Bench, address, label_settings, selection
 
 FEW_NEIGHBORS = 30
@@ -96,6 +96,8 @@ class _Look:
         return source
 
     def _choice(self, vector: VectorField) -> Choice | None:
+        if told := unfinished_index(vector):
+            self._remarks.append(told)
         try:
             return choose(self._profile, vector, self._settings.neighbors)
         except UsageError as error:

@@ -29,7 +29,7 @@ from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.run import Adapters, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
-from vdbcluster.wiring.choice import Choice, choose
+from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 
 PACKAGES = ("vdbcluster", "pymilvus", "milvus-lite", "numpy", "numba", "faiss-cpu", "hdbscan")
 
@@ -44,6 +44,8 @@ def run_job(
     """Open everything that ``settings`` name and run the main job."""
     with open_bench(settings, observer) as bench:
         observer.note(f"{bench.choice.engine} neighbours: {bench.choice.reason}")
+        if bench.choice.engine == "milvus" and (told := unfinished_index(bench.source.vector)):
+            observer.warn(told)
         return run(
             bench.adapters(bench.sink(dry_run=dry_run)),
             settings,

@@ -1,0 +1,258 @@
+"""Reading a collection: ``VectorSource`` over Milvus.
+
+In: a connection and a ``Selection``. Out: pages of keys and float32 vectors, counts, texts, and
+any scalar fields by page.
+Promise: never writes; memory bounded by a page; every row of the selection that has a vector comes
+exactly as often as the server holds it, keys ascending within each partition.
+
+    source = MilvusSource(connection, Selection("docs", "embedding", where="year > 2000"))
+    for page in source.pages(): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from vdbcluster.adapters.milvus import decode
+from vdbcluster.adapters.milvus.client import MilvusConnection
+from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
+from vdbcluster.adapters.milvus.expressions import Key, both, in_batches, key_between, key_in
+from vdbcluster.adapters.milvus.profile import DENSE_TYPES, count_rows, profile
+from vdbcluster.adapters.milvus.reconcile import repeated_rows
+from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
+from vdbcluster.errors import UsageError
+from vdbcluster.model.arrays import Keys
+from vdbcluster.model.collection import CollectionProfile, KeyField, VectorField
+from vdbcluster.model.rows import VectorPage
+
+PAGE_BYTES = 16 * 1024 * 1024
+_INT64_MAX = 2**63 - 1
+_SCALAR_BYTES = 64
+"""Guess of a scalar field's size; a page that turns out too large is halved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of which collection. ``vector_field`` may be left out where there is one only.
+
+    ``where`` is a filter expression of Milvus; no ``partitions`` means all of them.
+    """
+
+    collection: str
+    vector_field: str = ""
+    where: str = ""
+    partitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScalarPage:
+    """``keys (m,)`` and for each field its ``m`` values, None where a row has none."""
+
+    keys: Keys
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    partition: str = ""
+
+
+class MilvusSource:
+    """See the module. A page's ``partition`` is ``""`` where a partition key rules."""
+
+    def __init__(
+        self, connection: MilvusConnection, selection: Selection, page_bytes: int = PAGE_BYTES
+    ) -> None:
+        """Raises ``UsageError`` for an unknown collection, vector field or partition."""
+        self._connection = connection
+        self._page_bytes = page_bytes
+        self._profile = profile(connection, selection.collection)
+        self._vector = choose_vector(self._profile, selection.vector_field)
+        self.selection = replace(
+            selection,
+            collection=self._profile.name,
+            vector_field=self._vector.name,
+            partitions=_checked_partitions(self._profile, selection.partitions),
+        )
+
+    @property
+    def vector(self) -> VectorField:
+        """The vector field that is read."""
+        return self._vector
+
+    @property
+    def key(self) -> KeyField:
+        """The primary key."""
+        return self._profile.key
+
+    def profile(self) -> CollectionProfile:
+        """What the collection is now; see ``profile.profile``."""
+        return profile(self._connection, self.selection.collection)
+
+    def load(self) -> None:
+        """Load the collection into the server's memory and wait until it is there."""
+        name = self.selection.collection
+        self._connection.ask(
+            f"loading {name!r}",
+            lambda client, limit: client.load_collection(name, timeout=limit),
+        )
+
+    def count(self) -> int:
+        """Rows in the selection by the server's own strong count, duplicate keys counted."""
+        chosen = self.selection
+        return count_rows(self._connection, chosen.collection, chosen.where, chosen.partitions)
+
+    def hidden_rows(self) -> int:
+        """Rows that the server counts but gives to nobody: those with the largest INT64 as key.
+
+        Servers take that number for "none left" when they merge results (seen on 2.3.5), so
+        ``pages`` cannot have them and falls short of ``count`` by as many.
+        """
+        if self._connection.is_lite or self._profile.key.type != "INT64":
+            return 0
+        name, chosen = self._profile.key.name, self.selection
+        where = both(key_in(name, [_INT64_MAX]), chosen.where)
+        counted = count_rows(self._connection, chosen.collection, where, chosen.partitions)
+        return counted - len(self._lookup(np.array([_INT64_MAX]), name)) if counted else 0
+
+    def repeated_rows(self) -> int:
+        """Rows that the server counts but hides behind another row with the same key.
+
+        Reads all keys again and counts by ranges of them, so it is meant for when ``pages`` fell
+        short of ``count``. Lite keeps one row for each key.
+        """
+        if self._connection.is_lite:
+            return 0
+        return sum(
+            repeated_rows(partial(self._count_range, partition), page.tolist())
+            for partition, rows in self._scan((), 16)
+            for page in [decode.keys_of(rows, self._profile.key)]
+        )
+
+    def _count_range(self, partition: str, first: Key, last: Key) -> int:
+        chosen = self.selection
+        where = both(key_between(self._profile.key.name, first, last), chosen.where)
+        places = (partition,) if partition else ()
+        return count_rows(self._connection, chosen.collection, where, places, strong=False)
+
+    def pages(self) -> Iterator[VectorPage]:
+        """All rows with a vector, partition by partition, keys ascending within each."""
+        size = decode.bytes_per_vector(self._vector) + 16
+        for partition, rows in self._scan((self._vector.name,), size):
+            keys = decode.keys_of(rows, self._profile.key)
+            vectors, present = decode.vectors_of(rows, self._vector)
+            absent = len(keys) - int(present.sum())
+            if absent:
+                keys, vectors = keys[present], vectors[present]
+            yield VectorPage(keys, vectors, partition, absent)
+
+    def scalars(self, fields: Sequence[str]) -> Iterator[ScalarPage]:
+        """Values of scalar or dynamic fields of all rows, in the order of ``pages``.
+
+        Raises ``UsageError`` for a name that is no field where there are no dynamic ones.
+        """
+        self._check_fields(fields)
+        for partition, rows in self._scan(tuple(fields), 16 + _SCALAR_BYTES * len(fields)):
+            values: dict[str, list[Any]] = {name: [] for name in fields}
+            for row in rows:
+                for name in fields:
+                    values[name].append(row.get(name))
+            yield ScalarPage(decode.keys_of(rows, self._profile.key), values, partition)
+
+    def texts(self, keys: Keys, field: str) -> list[str | None]:
+        """The value of a field for some keys, in their order; None where a row has none.
+
+        Values that are not text are written as text. Where a key occurs twice, either may answer.
+        """
+        self._check_fields((field,))
+        found: dict[Any, Any] = {}
+        for batch in in_batches(keys):
+            found.update(self._lookup(keys[batch], field))
+        values = [found.get(key) for key in keys.tolist()]
+        return [value if value is None else str(value) for value in values]
+
+    def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
+        chosen = self.selection
+        rows = page_rows(size, self._page_bytes)
+        # Pages are read at the collection's own consistency, which may lag by seconds; once one
+        # strong call was answered, everything written before it is visible to them as well.
+        count_rows(self._connection, chosen.collection)
+        for partition in self._partitions():
+            scan = Scan(
+                chosen.collection,
+                self._profile.identity,
+                self._profile.key,
+                fields,
+                chosen.where,
+                partition,
+            )
+            for page in read_pages(self._connection, scan, rows):
+                yield partition, page
+
+    def _partitions(self) -> tuple[str, ...]:
+        if self._profile.partition_key is not None:
+            return ("",)
+        return self.selection.partitions or self._profile.partitions
+
+    def _lookup(self, keys: Keys, field: str) -> dict[Any, Any]:
+        """One batch by key; split where the texts are too long for one message."""
+        name, chosen = self._profile.key.name, self.selection
+        try:
+            rows = self._connection.raw(
+                lambda client, limit: client.query(
+                    chosen.collection,
+                    filter=key_in(name, keys),
+                    output_fields=[name, field],
+                    partition_names=list(chosen.partitions) or None,
+                    timeout=limit,
+                )
+            )
+        except backend_errors() as error:
+            if not is_too_large(error) or len(keys) == 1:
+                raise translate(error, f"reading {field!r} of {chosen.collection!r}") from error
+            half = len(keys) // 2
+            return self._lookup(keys[:half], field) | self._lookup(keys[half:], field)
+        return {row[name]: row.get(field) for row in rows}
+
+    def _check_fields(self, fields: Sequence[str]) -> None:
+        if self._profile.dynamic:
+            return
+        known = {scalar.name for scalar in self._profile.scalars} | {self._profile.key.name}
+        unknown = [name for name in fields if name not in known]
+        if unknown:
+            raise UsageError(
+                f"{self._profile.name!r} has no field {unknown[0]!r}; it has "
+                f"{', '.join(sorted(known))}"
+            )
+
+
+def choose_vector(found: CollectionProfile, name: str = "") -> VectorField:
+    """The vector field of that name, or the only one. Raises ``UsageError`` if that fails."""
+    dense = [vector for vector in found.vectors if vector.type in DENSE_TYPES]
+    listed = ", ".join(f"{v.name} ({v.type}, {v.dim})" for v in found.vectors) or "none"
+    if not name and len(dense) == 1:
+        return dense[0]
+    if not name and dense:
+        raise UsageError(f"{found.name!r} has several vector fields; choose one: {listed}")
+    chosen = next((vector for vector in dense if vector.name == name), None)
+    if chosen is None:
+        raise UsageError(
+            f"{found.name!r} has no dense vector field{f' {name!r}' if name else ''}; it has: "
+            f"{listed}"
+        )
+    return chosen
+
+
+def _checked_partitions(found: CollectionProfile, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    if wanted and found.partition_key is not None:
+        raise UsageError(
+            f"{found.name!r} is partitioned by the field {found.partition_key!r}, so its "
+            "partitions cannot be chosen by name; use a filter on that field"
+        )
+    unknown = [name for name in wanted if name not in found.partitions]
+    if unknown:
+        raise UsageError(
+            f"{found.name!r} has no partition {unknown[0]!r}; it has: {', '.join(found.partitions)}"
+        )
+    return wanted

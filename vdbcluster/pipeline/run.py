@@ -19,6 +19,7 @@ from vdbcluster.config.settings import Settings
 from vdbcluster.errors import CollectionChangedError, RefusedError
 from vdbcluster.graph.distance import ON_SPHERE, prepare
 from vdbcluster.graph.measure import measure
+from vdbcluster.hierarchy import is_compiled
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
@@ -162,6 +163,8 @@ class _Job:
                 self.observer,
             )
         self.facts["audit"] = asdict(found)
+        if not is_compiled():
+            self.observer.note("compiling the clustering stage, once; about ten seconds")
         with self._timed("cluster"), self.observer.stage("cluster", len(rows)) as progress:
             result = cluster_graph(graph, points, self.settings, exact=search.exact)
             progress.advance(len(rows))

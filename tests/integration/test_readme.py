@@ -1,4 +1,4 @@
-"""The README is true: its programs run, its options exist, its fields are those that are written."""
+"""The README is true: its programs run, its options exist, its fields are written."""
 
 from __future__ import annotations
 

@@ -41,12 +41,12 @@ def time_sample(
     n_rows: int,
     n_neighbors: int,
     *,
-    local: bool,
+    scanned_rows: int | None = None,
 ) -> tuple[int, dict[str, float]]:
     """Rows sampled, and seconds by stage for ``n_rows`` rows.
 
-    A local search over the sample costs what the sample's size squared costs; Milvus searches the
-    whole collection already.
+    ``scanned_rows``: how many rows a local search will compare each row with; the sample was
+    compared with itself only. None for Milvus, which searches the whole collection already.
     """
     start = time.perf_counter()
     page = next(source.pages(), None)
@@ -62,7 +62,7 @@ def time_sample(
     searched = (time.perf_counter() - start) / which.shape[0]
     return m, {
         "read": read / m * n_rows,
-        "neighbours": searched * n_rows * (n_rows / m if local else 1.0),
+        "neighbours": searched * n_rows * (1.0 if scanned_rows is None else scanned_rows / m),
         "cluster": n_rows * n_neighbors * SECONDS_PER_EDGE,
         "write": n_rows / WRITE_ROWS_PER_SECOND,
     }

@@ -6,6 +6,7 @@ the result, not an error, so that everything else can still be told.
 
 from __future__ import annotations
 
+from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.source import MilvusSource, choose_vector
@@ -153,7 +154,11 @@ class _Look:
             return bench.search(fit, points), points
 
         k = self._settings.n_neighbors
-        sample = time_sample(source, search, rows, k, local=local) if rows else (0, {})
+        sample = (
+            time_sample(source, search, rows, k, scanned_rows=_scanned(rows) if local else None)
+            if rows
+            else (0, {})
+        )
         return estimate(
             rows,
             source.vector.dim,
@@ -162,3 +167,11 @@ class _Look:
             local=local,
             sample=sample,
         )
+
+
+def _scanned(rows: int) -> int:
+    """Rows that local search compares each row with: all, or what its index is worth of them.
+
+    At 70,000 x 384 the index took 15 CPU-seconds where every pair took 69.
+    """
+    return rows if rows <= EXACT_ROWS else EXACT_ROWS // 2

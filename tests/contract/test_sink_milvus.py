@@ -1,64 +1,25 @@
-"""What the ways of writing to Milvus do with every kind of collection, and which one is chosen."""
+"""What the ways of writing to Milvus do with every kind of collection."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient
 
 from tests import backends, zoo
 from tests.backends import Backend
 from tests.contract.making import connection_to
+from tests.contract.sink_steps import ALLOWED, PLAIN, counted, label_all, select
 from tests.contract.sink_worlds import as_dict, batch_of, stored
-from tests.emulation import Proxy
 from tests.snapshot import diff, snapshot, structure
 from vdbcluster.adapters.milvus.client import MilvusConnection
-from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.adapters.milvus.writeback.capabilities import SCRATCH, probe
-from vdbcluster.errors import BackendUnavailableError, CollectionChangedError, RefusedError
-from vdbcluster.model.collection import KeyField
-from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus
-from vdbcluster.ports import LabelSink
+from vdbcluster.errors import RefusedError
+from vdbcluster.model.labels import LabelFields, RowStatus
 
 pytestmark = pytest.mark.usefixtures("probed_once")
-ALLOWED = LabelSettings(allow_full_upsert=True)
-PLAIN = zoo.by_name("plain-int")
-
-
-@pytest.fixture
-def connection(backend: Backend) -> Iterator[MilvusConnection]:
-    with connection_to(backend) as opened:
-        yield opened
-
-
-@pytest.fixture
-def lite(lite_file: Backend) -> Iterator[tuple[MilvusClient, MilvusConnection]]:
-    with backends.connected(lite_file) as client, connection_to(lite_file) as opened:
-        yield client, opened
-
-
-def select(name: str, **more: Any) -> Selection:
-    return Selection(name, zoo.VECTOR, **more)
-
-
-def label_all(connection: MilvusConnection, name: str, settings: LabelSettings) -> LabelSink:
-    """What a run does: read keys by partition, write, finish; every label must come back."""
-    sink = choose_sink(connection, select(name), settings)
-    sink.prepare()
-    sent: dict[Any, Any] = {}
-    for page in MilvusSource(connection, select(name)).pages():
-        batch = batch_of(page.keys.tolist())
-        outcome = sink.write(batch, page.partition)
-        assert set(outcome.status.tolist()) <= {RowStatus.WRITTEN}, outcome.message
-        sent |= as_dict(batch)
-    assert stored(sink) == sent
-    return sink
 
 
 @pytest.mark.parametrize("specimen", zoo.ZOO, ids=lambda s: s.name)
@@ -105,7 +66,7 @@ def test_rows_that_share_a_key_are_not_rewritten(
     with backends.connected(real_server) as client, connection_to(real_server) as connection:
         inserted = zoo.build(client, collection_name, zoo.by_name("duplicates"), rows=120)
         sink = choose_sink(connection, select(collection_name), ALLOWED)
-        whole = _counted(client, collection_name)
+        whole = counted(client, collection_name)
         keys = [
             key
             for key, where in zip(inserted.keys, inserted.partition_of, strict=True)
@@ -118,109 +79,8 @@ def test_rows_that_share_a_key_are_not_rewritten(
         failed = [RowStatus.FAILED if key in double else RowStatus.WRITTEN for key in keys]
         assert outcome.status.tolist() == failed
         assert "more than one row" in outcome.message
-        assert _counted(client, collection_name) == whole == 120 + inserted.copies
+        assert counted(client, collection_name) == whole == 120 + inserted.copies
         client.drop_collection(collection_name)
-
-
-def _counted(client: MilvusClient, name: str) -> int:
-    found = client.query(name, "", output_fields=["count(*)"], consistency_level="Strong")
-    return int(found[0]["count(*)"])
-
-
-@pytest.mark.parametrize(
-    ("release", "name", "settings", "way"),
-    [
-        ("2.4", "plain-int", LabelSettings(), "side-collection"),
-        ("2.5", "plain-int", LabelSettings(), "side-collection"),
-        ("2.5", "plain-int", ALLOWED, "guarded-upsert"),
-        ("2.5", "declared-int", ALLOWED, "guarded-upsert"),
-        ("2.5", "bare-int", ALLOWED, "side-collection"),
-        ("2.5", "auto-int", ALLOWED, "side-collection"),
-        ("2.6", "plain-int", LabelSettings(), "add-field"),
-        ("2.6", "bare-varchar", LabelSettings(), "add-field"),
-        ("2.6", "declared-int", LabelSettings(), "partial-upsert"),
-        ("2.6", "auto-int", ALLOWED, "side-collection"),
-        ("3.0", "auto-int", LabelSettings(), "add-field"),
-    ],
-)
-def test_way_on_emulated_servers(
-    emulate: Callable[[str], Proxy],
-    release: str,
-    name: str,
-    settings: LabelSettings,
-    way: str,
-    collection_name: str,
-) -> None:
-    backend = emulate(release).backend
-    with backends.connected(backend) as client, connection_to(backend) as connection:
-        zoo.build(client, collection_name, zoo.by_name(name), rows=40)
-        before = snapshot(client, collection_name)
-        expected = choose_sink(connection, select(collection_name), settings, dry_run=True)
-
-        sink = label_all(connection, collection_name, settings)
-        again = choose_sink(connection, select(collection_name), settings)
-
-        assert sink.way.name == way
-        assert expected.way.name in (way, "add-field"), expected.way
-        assert stored(again) == stored(sink)
-        assert diff(before, snapshot(client, collection_name)) == []
-        for made in {collection_name, sink.way.target}:
-            client.drop_collection(made)
-
-
-def test_labels_in_dynamic_keys_are_not_promoted_to_fields(
-    emulate: Callable[[str], Proxy], collection_name: str
-) -> None:
-    backend = emulate("2.6").backend
-    with backends.connected(backend) as client, connection_to(backend) as connection:
-        zoo.build(client, collection_name, PLAIN, rows=40)
-        forced = replace(LabelSettings(), way="partial-upsert")
-        label_all(connection, collection_name, forced)
-
-        assert label_all(connection, collection_name, LabelSettings()).way.name == "partial-upsert"
-        client.drop_collection(collection_name)
-
-
-def test_dry_run_writes_nothing_anywhere(
-    client: MilvusClient, connection: MilvusConnection, collection_name: str
-) -> None:
-    zoo.build(client, collection_name, PLAIN, rows=20)
-    names = set(client.list_collections())
-
-    sink = choose_sink(connection, select(collection_name), LabelSettings(), dry_run=True)
-
-    assert stored(sink) == {}
-    assert "expected" in sink.way.reason
-    assert set(client.list_collections()) == names
-
-
-def test_probe_cleans_up_after_itself_and_after_a_crash(
-    lite: tuple[MilvusClient, MilvusConnection],
-) -> None:
-    client, connection = lite
-    crashed = f"{SCRATCH}_{int(time.time()) - 10_000}_0123abcd"
-    running = f"{SCRATCH}_{int(time.time())}_0123abcd"
-    foreign = f"{SCRATCH}_of_mine"
-    for name in (crashed, running, foreign):
-        client.create_collection(name, dimension=2)
-
-    found = probe(connection, KeyField("id", "INT64", auto_id=False), dynamic=True)
-
-    assert found.merges
-    assert found.unique_keys
-    assert not found.add_field
-    assert set(client.list_collections()) == {running, foreign}
-
-
-@pytest.mark.server
-def test_what_the_real_server_can_do(real_server: Backend) -> None:
-    with backends.connected(real_server) as client, connection_to(real_server) as connection:
-        found = probe(connection, KeyField("id", "VARCHAR", auto_id=False, max_length=9), False)
-
-        assert (found.merges, found.add_field, found.unique_keys) == (False, False, False)
-        assert found.replaces
-        assert found.index_kind is None  # one made on a loaded collection breaks its next loading
-        assert not [name for name in client.list_collections() if name.startswith(SCRATCH)]
 
 
 def test_label_column_gets_an_index_that_leaves_the_collection_loadable(
@@ -229,7 +89,11 @@ def test_label_column_gets_an_index_that_leaves_the_collection_loadable(
     client, connection = lite
     zoo.build(client, collection_name, zoo.by_name("declared-int"), rows=40)
 
-    label_all(connection, collection_name, LabelSettings()).finish()
+    sink = label_all(connection, collection_name, LabelSettings())
+    sink.finish()
+    client.create_alias(collection_name, f"{collection_name}_alias")
+    client.create_partition(collection_name, "later")
+    sink.prepare()  # neither index nor alias nor partition makes it another collection
 
     assert client.list_indexes(collection_name, field_name="cluster_id") == ["cluster_id"]
     client.load_collection(collection_name)
@@ -310,7 +174,7 @@ def test_a_row_of_nothing_but_labels_cannot_come_to_be(
     assert sink.way.name == "side-collection"
     assert "bring it back empty" in sink.way.reason
     assert outcome.status.tolist() == [1, 1, RowStatus.VANISHED]
-    assert _counted(client, collection_name) == 4
+    assert counted(client, collection_name) == 4
 
 
 @pytest.mark.parametrize("way", ["add-field", "partial-upsert", "guarded-upsert"])
@@ -413,108 +277,3 @@ def test_side_labels_follow_the_filter(
 
     true = {k for k, row in zip(inserted.keys, inserted.rows, strict=True) if row["a_bool"]}
     assert found.keys() == true
-
-
-@pytest.fixture
-def behind(
-    proxied: Callable[[Backend], Proxy], lite_server: Backend, collection_name: str
-) -> Iterator[tuple[Proxy, MilvusClient, LabelSink, LabelBatch]]:
-    """A proxy, a client past it, a sink through it, and labels for the whole collection."""
-    proxy = proxied(lite_server)
-    with backends.connected(lite_server) as client, connection_to(proxy.backend) as connection:
-        inserted = zoo.build(client, collection_name, PLAIN, rows=300)
-        sink = choose_sink(connection, select(collection_name), LabelSettings())
-        sink.prepare()
-        yield proxy, client, sink, batch_of(inserted.keys)
-        client.drop_collection(collection_name)
-
-
-Behind = tuple[Proxy, MilvusClient, LabelSink, LabelBatch]
-
-
-def test_a_rate_limit_is_waited_for(behind: Behind) -> None:
-    proxy, _, sink, batch = behind
-    proxy.fail_next("Upsert", 8, "rate limit exceeded", times=2)
-
-    outcome = sink.write(batch, "_default")
-
-    assert set(outcome.status.tolist()) == {RowStatus.WRITTEN}
-    assert stored(sink) == as_dict(batch)
-
-
-def test_a_batch_that_is_too_large_is_halved(behind: Behind) -> None:
-    proxy, _, sink, batch = behind
-    proxy.fail_next("Upsert", 65535, "received message larger than max (70000000 vs. 67108864)")
-    before = proxy.calls["Upsert"]
-
-    outcome = sink.write(batch, "_default")
-
-    assert set(outcome.status.tolist()) == {RowStatus.WRITTEN}
-    assert proxy.calls["Upsert"] - before == 5  # 3 of 100 rows, one again as two halves
-
-
-def test_a_server_that_goes_away_is_an_error_and_the_rest_can_be_written_later(
-    behind: Behind, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vdbcluster.adapters.milvus.errors.ATTEMPTS", 2)
-    proxy, _, sink, batch = behind
-    proxy.cut_after("Upsert", 2)
-
-    with pytest.raises(BackendUnavailableError):
-        sink.write(batch, "_default")
-    proxy.mend()
-
-    assert 100 <= len(stored(sink)) <= 200
-    assert set(sink.write(batch, "_default").status.tolist()) == {RowStatus.WRITTEN}
-    assert stored(sink) == as_dict(batch)
-
-
-def test_rows_deleted_at_the_last_moment_fail_alone(behind: Behind) -> None:
-    proxy, client, sink, batch = behind
-    gone = batch.keys[[5, 50, 99]].tolist()
-    name = sink.way.target
-    proxy.before("Upsert", lambda _: client.delete(name, ids=gone))
-
-    outcome = sink.write(batch, "_default")
-
-    vanished = batch.keys[outcome.status == RowStatus.VANISHED].tolist()
-    assert sorted(vanished) == sorted(gone)
-    assert _counted(client, name) == 297
-
-
-def test_a_collection_dropped_in_mid_write_is_not_created_anew(behind: Behind) -> None:
-    proxy, client, sink, batch = behind
-    name = sink.way.target
-    proxy.before("Upsert", lambda _: client.drop_collection(name), nth=2)
-
-    with pytest.raises(CollectionChangedError):
-        sink.write(batch, "_default")
-
-    assert name not in client.list_collections()
-    zoo.create(client, name, PLAIN)
-
-
-def test_an_update_right_after_a_rewrite_is_seen_and_stays(
-    emulate: Callable[[str], Proxy], collection_name: str
-) -> None:
-    """Right after our write it is seen and stays; right before, nobody can tell."""
-    proxy = emulate("2.5")
-    backend = proxy.backend
-    with backends.connected(backend) as client, connection_to(backend) as connection:
-        inserted = zoo.build(client, collection_name, PLAIN, rows=40)
-        sink = choose_sink(connection, select(collection_name), ALLOWED)
-        row = {zoo.KEY: inserted.keys[7], **inserted.rows[7], "title": "late"}
-
-        def update(_: object) -> None:
-            client.upsert(collection_name, [row])
-
-        # Of the queries of one batch (count, read, read again) the last comes after the write.
-        proxy.before("Query", update, nth=3)
-        outcome = sink.write(batch_of(inserted.keys), "_default")
-
-        changed = np.flatnonzero(outcome.status == RowStatus.CHANGED)
-        assert changed.tolist() == [7]
-        assert "changed by somebody else" in outcome.message
-        found = client.query(collection_name, f"pk == {row[zoo.KEY]}", output_fields=["title"])
-        assert found[0]["title"] == "late"
-        client.drop_collection(collection_name)

@@ -143,14 +143,12 @@ class Racing(MemorySink):
         return outcome
 
 
-def test_rows_deleted_added_and_overwritten_meanwhile(tmp_path: Path) -> None:
+def test_rows_deleted_added_and_overwritten_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = MemoryCollection(blobs())
-    manifest = do(
-        held,
-        tmp_path,
-        sink=Racing(held),
-        settings=load_settings({"write": {"batch": 100}}),
-    )
+    monkeypatch.setattr("vdbcluster.pipeline.write.BATCH_ROWS", 100)
+    manifest = do(held, tmp_path, sink=Racing(held))
     report = manifest.facts["write"]
     assert report["vanished"] == 2
     assert report["written"] == 598

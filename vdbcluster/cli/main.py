@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 error, 2 wrong use, 4 refused by a safety check, 5 locked 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from types import FrameType
@@ -59,6 +60,7 @@ app.command()(demo)
 def main() -> NoReturn:
     """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines about idle channels help nobody
     verbose = "-v" in sys.argv[1:] or "--verbose" in sys.argv[1:]
     logging.basicConfig(level=logging.DEBUG if verbose else logging.CRITICAL)
     try:

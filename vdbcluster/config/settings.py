@@ -146,7 +146,13 @@ class WriteSettings(_Frozen):
     accept_mismatch: bool = _setting(
         False, "Write even if the rows read do not agree with the server's count."
     )
-    batch: int = _setting(1000, "Rows per write call.", "--write-batch", ge=1, le=16_384)
+    batch: int | None = _setting(
+        None,
+        "Rows per write call; default 1000, or 8192 into a side collection.",
+        "--write-batch",
+        ge=1,
+        le=16_384,
+    )
 
 
 class RunSettings(_Frozen):

@@ -237,7 +237,6 @@ class _Job:
                 self.adapters.sink,
                 self.adapters.source,
                 self.observer,
-                batch_rows=self.settings.write.batch,
             )
         self.facts["write"] = asdict(report)
 

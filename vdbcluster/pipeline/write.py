@@ -19,6 +19,8 @@ from vdbcluster.pipeline.read import positions
 from vdbcluster.ports import LabelSink, Observer, VectorSource
 
 UNTOUCHED = 0
+BATCH_ROWS = 8192
+"""Rows handed to the sink at once; it cuts them as its way of writing wants them."""
 
 
 def write_labels(
@@ -26,11 +28,9 @@ def write_labels(
     sink: LabelSink,
     source: VectorSource,
     observer: Observer,
-    *,
-    batch_rows: int,
 ) -> WriteReport:
     """Send, verify, mend once; see the module for what is promised."""
-    writing = _Writing(plan, sink, batch_rows)
+    writing = _Writing(plan, sink)
     to_send = np.flatnonzero(plan.changed)
     if to_send.size:
         sink.prepare()
@@ -52,7 +52,6 @@ def write_labels(
 class _Writing:
     plan: LabelPlan
     sink: LabelSink
-    batch_rows: int
     status: Int8Array = field(init=False)
     messages: list[str] = field(default_factory=list)
 
@@ -64,8 +63,8 @@ class _Writing:
         with observer.stage(stage, which.shape[0]) as progress:
             for code, partition in enumerate(self.plan.partitions):
                 mine = which[self.plan.partition_of[which] == code]
-                for start in range(0, mine.shape[0], self.batch_rows):
-                    rows = mine[start : start + self.batch_rows]
+                for start in range(0, mine.shape[0], BATCH_ROWS):
+                    rows = mine[start : start + BATCH_ROWS]
                     outcome = self.sink.write(self.plan.new.take(rows), partition)
                     self.status[rows] = outcome.status
                     if outcome.message and outcome.message not in self.messages:

@@ -164,7 +164,7 @@ class _Look:
             source.vector.dim,
             k,
             self._settings.neighbors.memory_mb,
-            local=local,
+            embedded=self._connection.address.is_file,
             sample=sample,
         )
 

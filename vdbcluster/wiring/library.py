@@ -111,10 +111,7 @@ class Collection:
         """Write the labels that differ from what is stored, read them back, compare."""
         sink = self._bench.sink(dry_run=False)
         plan = plan_labels(rows, clustering, sink.stored(), new_run_id())
-        settings = self._bench.settings
-        return write_labels(
-            plan, sink, self._bench.source, self._bench.observer, batch_rows=settings.write.batch
-        )
+        return write_labels(plan, sink, self._bench.source, self._bench.observer)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ Promise: a Lite file is never created unless asked for; no address that is shown
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ Call = Callable[[Any, float], T]
 """Gets the ``MilvusClient`` and the timeout in seconds that it should pass on."""
 
 CONNECT_TIMEOUT = 10.0
+SECOND_CHANCE = 1.0
+"""Seconds within which a connection must fail to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,15 @@ def _open_server(address: MilvusAddress) -> Any:
             "path of a Milvus Lite file that ends in .db"
         )
     with translated(f"connecting to {address.shown}"):
+        start = time.monotonic()
+        try:
+            return _client(address, address.uri)
+        except backend_errors():
+            # pymilvus hands out again a connection of this process that has been idle; where the
+            # server has hung up on its pings meanwhile (Lite does), the first attempt fails at
+            # once and the second finds a new connection. A server that is not there takes longer.
+            if time.monotonic() - start > SECOND_CHANCE:
+                raise
         return _client(address, address.uri)
 
 

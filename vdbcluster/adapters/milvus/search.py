@@ -165,7 +165,6 @@ class MilvusNeighbors:
             limit=limit,
             search_params={"metric_type": self._metric, "params": params},
             partition_names=list(self._selection.partitions) or None,
-            output_fields=[self._key.name],
             consistency_level="Bounded",
             timeout=seconds,
         )

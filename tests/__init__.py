@@ -1,0 +1,1 @@
+"""Tests, and the harness they share: real Milvus backends, specimens, snapshots, emulation."""

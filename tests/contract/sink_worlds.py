@@ -1,0 +1,203 @@
+"""Places where labels are written, all with the same rows, behind one face.
+
+In: a ``Place`` (backend and way of writing). Out: a ``World``: a collection of odd VARCHAR keys in
+three partitions, what other clients do to it meanwhile, and sinks on it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pymilvus import MilvusClient
+
+from tests import zoo
+from tests.snapshot import Snapshot, snapshot, structure
+from vdbcluster.adapters.memory import MemoryCollection, MemorySink
+from vdbcluster.adapters.milvus.client import MilvusConnection
+from vdbcluster.adapters.milvus.expressions import key_in
+from vdbcluster.adapters.milvus.source import Selection
+from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
+from vdbcluster.model.labels import LabelBatch, WayName
+from vdbcluster.ports import LabelSink
+
+ROWS = 90
+SPECIMEN = zoo.by_name("partitions-varchar")
+Labels = dict[Any, tuple[int, float, float, str]]
+
+
+@dataclass(frozen=True)
+class Place:
+    backend: str
+    way: WayName
+
+    def __str__(self) -> str:
+        return f"{self.backend}-{self.way}"
+
+
+def batch_of(keys: Sequence[Any], run: str = "run-1", seed: int = 0) -> LabelBatch:
+    """Labels drawn by lot, noise among them."""
+    rng = np.random.default_rng(seed)
+    array = np.array(keys, np.int64) if isinstance(keys[0], int) else np.empty(len(keys), object)
+    array[:] = keys
+    return LabelBatch(
+        array,
+        rng.integers(-1, 9, len(keys)),
+        rng.random(len(keys), np.float32),
+        rng.random(len(keys), np.float32),
+        np.full(len(keys), run, object),
+    )
+
+
+def as_dict(batch: LabelBatch) -> Labels:
+    columns = (batch.cluster_id, batch.probability, batch.outlier_score, batch.run_ids)
+    values = zip(*(column.tolist() for column in columns), strict=True)
+    return dict(zip(batch.keys.tolist(), values, strict=True))
+
+
+def stored(sink: LabelSink) -> Labels:
+    found: Labels = {}
+    for batch in sink.stored():
+        found |= as_dict(batch)
+    return found
+
+
+@dataclass
+class World(ABC):
+    keys: list[Any]
+    partition_of: list[str]
+
+    def keys_in(self, partition: str) -> list[Any]:
+        return [k for k, p in zip(self.keys, self.partition_of, strict=True) if p == partition]
+
+    @property
+    def partitions(self) -> list[str]:
+        return sorted(set(self.partition_of))
+
+    def write_all(self, sink: LabelSink, run: str = "run-1", seed: int = 0) -> Labels:
+        """Label every row, partition by partition; what was sent."""
+        sent: Labels = {}
+        for partition in self.partitions:
+            batch = batch_of(self.keys_in(partition), run, seed)
+            outcome = sink.write(batch, partition)
+            assert set(outcome.status.tolist()) == {1}, outcome.message
+            sent |= as_dict(batch)
+        return sent
+
+    @abstractmethod
+    def sink(self, **selection: Any) -> LabelSink: ...
+
+    @abstractmethod
+    def foreign(self) -> Snapshot:
+        """Everything about every row that is not ours."""
+
+    @abstractmethod
+    def delete(self, keys: Sequence[Any]) -> None: ...
+
+    @abstractmethod
+    def update(self, key: Any) -> None:
+        """Another client changes a foreign field of a row, keeping all else."""
+
+    @abstractmethod
+    def add(self, key: Any, partition: str) -> None: ...
+
+    @abstractmethod
+    def recreate(self) -> None: ...
+
+
+@dataclass
+class MemoryWorld(World):
+    collection: MemoryCollection
+
+    def sink(self, **selection: Any) -> LabelSink:
+        return MemorySink(self.collection, partitions=selection.get("partitions", ()))
+
+    def foreign(self) -> Snapshot:
+        held = self.collection
+        rows = zip(held.partition_of, held.keys, held.vectors, held.columns["title"], strict=True)
+        return {(p, key): vector.tobytes() + title.encode() for p, key, vector, title in rows}
+
+    def delete(self, keys: Sequence[Any]) -> None:
+        self.collection.delete(np.array(keys, object))
+
+    def update(self, key: Any) -> None:
+        row = self.collection.keys.tolist().index(key)
+        self.collection.columns["title"][row] = "updated"
+
+    def add(self, key: Any, partition: str) -> None:
+        vector = np.ones((1, self.collection.vectors.shape[1]), np.float32)
+        self.collection.insert(np.array([key], object), vector, partition, {"title": ["new"]})
+
+    def recreate(self) -> None:
+        self.collection.recreate()
+
+
+@dataclass
+class MilvusWorld(World):
+    client: MilvusClient
+    connection: MilvusConnection
+    name: str
+    way: WayName
+    rows: dict[Any, dict[str, Any]] = field(repr=False)
+
+    def sink(self, **selection: Any) -> LabelSink:
+        chosen = Selection(self.name, zoo.VECTOR, **selection)
+        sink = choose_sink(
+            self.connection, chosen, LabelSettings(way=self.way, allow_full_upsert=True)
+        )
+        assert sink.way.name == self.way
+        return sink
+
+    def foreign(self) -> Snapshot:
+        told = structure(self.client, self.name).encode()
+        return {**snapshot(self.client, self.name), ("", ""): told}
+
+    def delete(self, keys: Sequence[Any]) -> None:
+        # Not by ids: the client does not escape them.
+        self.client.delete(self.name, filter=key_in(zoo.KEY, keys))
+
+    def update(self, key: Any) -> None:
+        where = self.partition_of[self.keys.index(key)]
+        found = self.client.query(
+            self.name,
+            filter="",
+            output_fields=["*"],
+            limit=1000,
+            partition_names=[where],
+            consistency_level="Strong",
+        )
+        row = next(dict(row) for row in found if row[zoo.KEY] == key)
+        self.client.upsert(self.name, [row | {"title": "updated"}], partition_name=where)
+
+    def add(self, key: Any, partition: str) -> None:
+        row = next(iter(self.rows.values())) | {zoo.KEY: key}
+        self.client.insert(self.name, [row], partition_name=partition)
+
+    def recreate(self) -> None:
+        self.client.drop_collection(self.name)
+        zoo.create(self.client, self.name, SPECIMEN)
+
+
+def memory_world() -> MemoryWorld:
+    keys = zoo.make_keys(SPECIMEN, ROWS)
+    places = (zoo.DEFAULT_PARTITION, *SPECIMEN.partitions)
+    vectors, _ = zoo.blobs(ROWS)
+    collection = MemoryCollection(vectors[:0], columns={"title": []})
+    partition_of = [places[i % len(places)] for i in range(ROWS)]
+    for place in places:
+        mine = [i for i in range(ROWS) if partition_of[i] == place]
+        own = np.empty(len(mine), object)
+        own[:] = [keys[i] for i in mine]
+        collection.insert(own, vectors[mine], place, {"title": [f"title {i}" for i in mine]})
+    return MemoryWorld(keys, partition_of, collection)
+
+
+def milvus_world(
+    client: MilvusClient, connection: MilvusConnection, name: str, way: WayName
+) -> MilvusWorld:
+    filled = zoo.build(client, name, SPECIMEN, ROWS)
+    rows = dict(zip(filled.keys, filled.rows, strict=True))
+    return MilvusWorld(filled.keys, filled.partition_of, client, connection, name, way, rows)

@@ -1,0 +1,174 @@
+"""One contract for every way of writing labels: no row is harmed, no label is lost or invented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests import backends
+from tests.contract.making import connection_to
+from tests.contract.sink_worlds import (
+    Place,
+    World,
+    as_dict,
+    batch_of,
+    memory_world,
+    milvus_world,
+    stored,
+)
+from tests.snapshot import diff
+from vdbcluster.errors import CollectionChangedError
+from vdbcluster.model.labels import RowStatus
+
+MEMORY = Place("memory", "memory")
+LITE = [
+    Place(backends.LITE_FILE, "lite-merge"),
+    Place(backends.LITE_FILE, "side-collection"),
+    Place(backends.LITE_SERVER, "lite-merge"),
+]
+EMULATED = [
+    Place("2.4", "side-collection"),
+    Place("2.5", "guarded-upsert"),
+    Place("2.6", "add-field"),
+    Place("2.6", "partial-upsert"),
+    Place("3.0", "add-field"),
+]
+REAL = [
+    pytest.param(Place(backends.REAL_SERVER, way), marks=pytest.mark.server)
+    for way in ("guarded-upsert", "side-collection")
+]
+FIXTURES = {
+    backends.LITE_FILE: "lite_file",
+    backends.LITE_SERVER: "lite_server",
+    backends.REAL_SERVER: "real_server",
+}
+everywhere = pytest.mark.parametrize("place", [MEMORY, *LITE, *EMULATED, *REAL], ids=str)
+nearby = pytest.mark.parametrize("place", [MEMORY, *LITE, *EMULATED], ids=str)
+"""The real server takes ten seconds for each of these tests: it is given those that tell most."""
+
+pytestmark = pytest.mark.usefixtures("probed_once")
+
+
+@pytest.fixture
+def world(place: Place, request: pytest.FixtureRequest, collection_name: str) -> Iterator[World]:
+    if place.backend == "memory":
+        yield memory_world()
+        return
+    if place.backend in FIXTURES:
+        backend = request.getfixturevalue(FIXTURES[place.backend])
+    else:
+        backend = request.getfixturevalue("emulate")(place.backend).backend
+    with backends.connected(backend) as client, connection_to(backend) as connection:
+        yield milvus_world(client, connection, collection_name, place.way)
+        for name in client.list_collections():
+            if name.startswith(collection_name):
+                client.drop_collection(name)
+
+
+@everywhere
+def test_labels_come_back_and_nothing_else_changes(world: World) -> None:
+    before, sink = world.foreign(), world.sink()
+    assert stored(sink) == {}
+    sink.prepare()
+    sink.prepare()
+
+    sent = world.write_all(sink)
+    sink.finish()
+
+    assert stored(sink) == sent
+    assert stored(world.sink()) == sent
+    assert diff(before, world.foreign()) == []
+
+
+@nearby
+def test_labels_are_replaced_row_by_row(world: World) -> None:
+    sink = world.sink()
+    sink.prepare()
+    first = world.write_all(sink)
+    before = world.foreign()
+    some = batch_of(world.keys_in("p1")[::2], run="run-2", seed=1)
+
+    sink.write(some, "p1")
+
+    assert stored(sink) == first | as_dict(some)
+    assert diff(before, world.foreign()) == []
+
+
+@everywhere
+def test_the_world_moves_on_meanwhile(world: World) -> None:
+    """Deleted rows stay deleted, an updated row keeps its update, an added one is left alone."""
+    sink = world.sink()
+    sink.prepare()
+    batch = batch_of(world.keys_in("p1"))
+    gone = batch.keys.tolist()[3:9:2]
+    world.delete(gone)
+    world.update(batch.keys[4])
+    world.add("quite new", "p1")
+    before = world.foreign()
+
+    outcome = sink.write(batch, "p1")
+
+    expected = [RowStatus.VANISHED if k in gone else RowStatus.WRITTEN for k in batch.keys]
+    assert outcome.status.tolist() == expected
+    assert stored(sink) == {k: label for k, label in as_dict(batch).items() if k not in gone}
+    assert diff(before, world.foreign()) == []
+
+
+@nearby
+def test_rows_that_are_all_gone_are_no_trouble(world: World) -> None:
+    sink = world.sink()
+    sink.prepare()
+    batch = batch_of(world.keys_in("p2"))
+    world.delete(batch.keys.tolist())
+
+    outcome = sink.write(batch, "p2")
+
+    assert set(outcome.status.tolist()) == {RowStatus.VANISHED}
+    assert stored(sink) == {}
+
+
+@nearby
+def test_only_the_selection_is_told_and_stale_labels_go(world: World) -> None:
+    sink = world.sink()
+    sink.prepare()
+    sent = world.write_all(sink)
+    gone = world.keys_in("p1")[:2]
+    world.delete(gone)
+    stale = {key for key in stored(sink) if key in gone}
+    kept = {key: label for key, label in sent.items() if key not in gone}
+
+    removed = sink.remove(batch_of(world.keys_in("p1")))
+
+    assert removed == len(stale)
+    assert stored(sink) == kept
+    narrow = stored(world.sink(partitions=("p2",)))
+    assert narrow == {key: sent[key] for key in world.keys_in("p2")}
+
+
+@nearby
+def test_a_batch_of_nothing(world: World) -> None:
+    sink = world.sink()
+    sink.prepare()
+
+    outcome = sink.write(batch_of(world.keys).take(np.array([], np.int64)), "p1")
+
+    assert outcome.status.shape == (0,)
+
+
+@everywhere
+def test_a_collection_created_anew_is_not_written(world: World) -> None:
+    if _is_lite_server(world):
+        pytest.skip("a Lite server process gives a collection no identity of its own")
+    sink = world.sink()
+    sink.prepare()
+    world.recreate()
+
+    with pytest.raises(CollectionChangedError):
+        sink.write(batch_of(world.keys_in("p1")), "p1")
+
+
+def _is_lite_server(world: World) -> bool:
+    connection = getattr(world, "connection", None)
+    return connection is not None and connection.is_lite and not connection.address.is_file

@@ -1,0 +1,127 @@
+"""What the ways that write into the rows themselves have in common.
+
+In: ``InPlace``. Out: a base that reads stored labels, cuts batches, flushes once and makes the
+scalar index. Promise: see ``ports.LabelSink``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vdbcluster.adapters.milvus.expressions import in_batches
+from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.adapters.milvus.writeback.duplicates import duplicated, message
+from vdbcluster.adapters.milvus.writeback.fields import Schema
+from vdbcluster.adapters.milvus.writeback.index import index_labels
+from vdbcluster.adapters.milvus.writeback.rows import as_labels, refuse_foreign
+from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
+from vdbcluster.adapters.milvus.writeback.target import Target
+from vdbcluster.model.arrays import Int64Array
+from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome, WriteWay
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """``unique_keys``: the backend itself keeps keys unique, so that nobody has to count.
+
+    ``index_kind``: the scalar index that a loaded collection can be given without harm, if any.
+    """
+
+    target: Target
+    selection: Selection
+    schema: Schema
+    way: WriteWay
+    batch_rows: int
+    unique_keys: bool
+    index_kind: str | None = None
+    adopt: bool = False
+
+
+class InPlaceSink(ABC):
+    """A ``LabelSink`` but for how one batch is sent."""
+
+    def __init__(self, setup: InPlace) -> None:
+        self._setup = setup
+        self._target = setup.target
+        self._fields = setup.schema.fields
+
+    @property
+    def way(self) -> WriteWay:
+        return self._setup.way
+
+    def stored(self) -> Iterator[LabelBatch]:
+        """Labels of the selection; ``RefusedError`` at a value that no run of ours has left."""
+        if not self._readable():
+            return
+        self._target.check()
+        source = MilvusSource(self._target.milvus, self._setup.selection)
+        for page in source.scalars(self._fields.names):
+            if not self._setup.adopt:
+                refuse_foreign(page, self._fields, self._target.name)
+            batch = as_labels(page, self._fields)
+            if len(batch):
+                yield batch
+
+    def _readable(self) -> bool:
+        return self._setup.schema.holds_labels
+
+    def prepare(self) -> None:
+        self._target.check()
+
+    def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """See ``ports.LabelSink``."""
+        self._target.check()
+        job = Job(batch, partition, Tally(len(batch)))
+        for part in in_batches(batch.keys, self._setup.batch_rows):
+            self._send(job, np.arange(len(batch))[part])
+        return job.tally.outcome()
+
+    @abstractmethod
+    def _send(self, job: Job, rows: Int64Array) -> None:
+        """Write some rows of the job, mark what became of each."""
+
+    def _sendable(self, job: Job, rows: Int64Array) -> Int64Array:
+        """Rows that are there, and whose key is theirs alone; the others are marked.
+
+        In this order: a row that is gone and a key that is double cancel out in a count.
+        """
+        return self._without_duplicates(job, self._present(job, rows))
+
+    def _present(self, job: Job, rows: Int64Array) -> Int64Array:
+        if not rows.size:
+            return rows
+        held = self._target.present(job.batch.keys[rows], job.partition)
+        return job.keep(rows, held, otherwise=RowStatus.VANISHED)
+
+    def _without_duplicates(self, job: Job, rows: Int64Array) -> Int64Array:
+        """Leave out rows, all of them present, whose key another row has as well."""
+        if self._setup.unique_keys:
+            return rows
+        keys = job.batch.keys[rows].tolist()
+        twice = duplicated(self._target, keys)
+        if twice:
+            bad = np.array([key in twice for key in keys], np.bool_)
+            job.tally.mark(rows[bad], RowStatus.FAILED, message(twice))
+            rows = rows[~bad]
+        return rows
+
+    def remove(self, batch: LabelBatch) -> int:  # noqa: ARG002 - labels go with their rows
+        return 0
+
+    def finish(self) -> None:
+        """Flush once; a scalar index on the label, where it is a column."""
+        target = self._target
+        target.milvus.ask(
+            f"flushing {target.name!r}",
+            lambda client, limit: client.flush(target.name, timeout=limit),
+        )
+        kind = self._setup.index_kind
+        if kind is not None and self._fields.cluster_id in self._columns():
+            index_labels(target.milvus, target.name, self._fields.cluster_id, (kind,))
+
+    def _columns(self) -> tuple[str, ...]:
+        return self._setup.schema.declared

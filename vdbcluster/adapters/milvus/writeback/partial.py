@@ -1,0 +1,100 @@
+"""Labels by partial upsert: the server (or Lite) merges them into the rows that it holds.
+
+In: labels of rows of one partition. Out: what became of each row.
+Promise: no field but ours is sent, so none can be overwritten with what we read long ago; a row
+deleted meanwhile makes its whole batch fail, which is then sent again without it. Serves the ways
+``add-field``, ``partial-upsert`` and ``lite-merge``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from vdbcluster.adapters.milvus.errors import backend_errors, translate
+from vdbcluster.adapters.milvus.profile import profile
+from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
+from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
+from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows
+from vdbcluster.adapters.milvus.writeback.sending import send
+from vdbcluster.adapters.milvus.writeback.tally import Job
+from vdbcluster.model.arrays import Int64Array
+from vdbcluster.model.labels import RowStatus
+
+LITE_ROWS = 100
+"""Lite reads a batch, merges, and writes it without a lock; what another thread or client changes
+in between is lost. A small batch is as fast as a large one and leaves a tenth of the time for it:
+13 ms for 100 rows of 384 dimensions, 118 ms for 1000."""
+
+
+class PartialSink(InPlaceSink):
+    """See the module."""
+
+    def _send(self, job: Job, rows: Int64Array) -> None:
+        # A blind write could do harm here: it would bring a row back to a partition that it has
+        # left, or melt rows of equal key into one.
+        if self._target.many_partitions or not self._setup.unique_keys:
+            rows = self._sendable(job, rows)
+        doing = f"writing labels to {self._target.name!r}"
+        step = LITE_ROWS if self._target.milvus.is_lite else len(rows)
+        for start in range(0, len(rows), max(1, step)):
+            send(job, rows[start : start + step], self._upsert, self._sendable, doing)
+
+    def _upsert(self, job: Job, rows: Int64Array) -> Exception | None:
+        """Sending again after a lost answer does no harm, so the connection may."""
+        target = self._target
+        data = as_keyed_rows(job.batch.take(rows), self._fields, target.key)
+        placement = target.placement(job.partition)
+
+        def call(client: Any, limit: float) -> None:
+            client.upsert(target.name, data, timeout=limit, partial_update=True, **placement)
+
+        try:
+            target.milvus.raw(call)
+        except backend_errors() as error:
+            return error
+        job.tally.mark(rows, RowStatus.WRITTEN)
+        return None
+
+
+class AddFieldSink(PartialSink):
+    """``PartialSink`` that first adds our fields to the schema, as nullable columns."""
+
+    _prepared = False
+
+    def prepare(self) -> None:
+        """Add the fields that are missing."""
+        super().prepare()
+        if self._prepared:
+            return
+        for name in self._setup.schema.missing:
+            self._add(name)
+        if self._target.milvus.is_lite:
+            # There the identity is drawn from the schema, so it is another one now.
+            now = profile(self._target.milvus, self._target.name)
+            self._target = replace(self._target, profile=now)
+        self._prepared = True
+
+    def _readable(self) -> bool:
+        return self._prepared or not self._setup.schema.missing
+
+    def _columns(self) -> tuple[str, ...]:
+        return self._fields.names
+
+    def _add(self, name: str) -> None:
+        from pymilvus import DataType
+
+        kinds = {self._fields.cluster_id: DataType.INT64, self._fields.run_id: DataType.VARCHAR}
+        kind = kinds.get(name, DataType.FLOAT)
+        size = {"max_length": RUN_ID_LENGTH} if kind == DataType.VARCHAR else {}
+        target = self._target
+        try:
+            target.milvus.raw(
+                lambda client, limit: client.add_collection_field(
+                    target.name, name, kind, timeout=limit, nullable=True, **size
+                )
+            )
+        except backend_errors() as error:
+            # An attempt whose answer was lost may have gone through, or another run was faster.
+            if profile(target.milvus, target.name).scalar(name) is None:
+                raise translate(error, f"adding the field {name!r} to {target.name!r}") from error

@@ -1,0 +1,216 @@
+"""Labels in a collection of their own, keyed by the same primary key: the rows stay untouched.
+
+In: labels of rows. Out: what became of each. Promise: the main collection is only read; labels of
+rows that are gone are neither written nor kept once ``remove`` has been told of them; a side
+collection of an earlier collection of the same name is not taken for that of this one.
+
+    docs_cluster_labels: <primary key as in docs>, cluster_id, cluster_probability, ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vdbcluster.adapters.milvus.errors import backend_errors
+from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
+from vdbcluster.adapters.milvus.profile import is_loaded
+from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
+from vdbcluster.adapters.milvus.writeback.index import index_labels
+from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows, as_labels
+from vdbcluster.adapters.milvus.writeback.sending import send
+from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
+from vdbcluster.adapters.milvus.writeback.target import Target
+from vdbcluster.errors import RefusedError
+from vdbcluster.model.arrays import BoolArray, Int64Array, Keys
+from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus, WriteOutcome, WriteWay
+
+DEFAULT_KEY_LENGTH = 65_535
+_MARK = "vdbcluster_labels_of_"
+
+
+def side_name(collection: str, fields: LabelFields) -> str:
+    """The name of the side collection of ``collection``."""
+    return f"{collection}_{fields.prefix.rstrip('_')}_labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """``selection`` is that of the main collection."""
+
+    target: Target
+    selection: Selection
+    fields: LabelFields
+    way: WriteWay
+    batch_rows: int
+
+
+class SideSink:
+    """See the module."""
+
+    def __init__(self, setup: Side) -> None:
+        self._setup = setup
+        self._target = setup.target
+        self._milvus = setup.target.milvus
+        self._name = setup.way.target
+
+    @property
+    def way(self) -> WriteWay:
+        return self._setup.way
+
+    def stored(self) -> Iterator[LabelBatch]:
+        """Labels of the selection; without filter and partitions also those of rows now gone."""
+        if not self._usable():
+            return
+        self._load()
+        fields = self._setup.fields
+        for page in MilvusSource(self._milvus, Selection(self._name)).scalars(fields.names):
+            batch = as_labels(page, fields)
+            if self._setup.selection.where or self._setup.selection.partitions:
+                batch = batch.take(self._selected(batch.keys))
+            if len(batch):
+                yield batch
+
+    def prepare(self) -> None:
+        """Create the side collection; one that belonged to an earlier collection is replaced."""
+        self._target.check()
+        if not self._usable():
+            self._milvus.ask(f"creating {self._name!r}", self._create)
+        self._load()
+
+    def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """See ``ports.LabelSink``; only rows that are there now get a label."""
+        self._target.check()
+        job = Job(batch, partition, Tally(len(batch)))
+        for part in in_batches(batch.keys, self._setup.batch_rows):
+            rows = self._present(job, np.arange(len(batch))[part])
+            send(job, rows, self._upsert, lambda _, some: some, f"writing to {self._name!r}")
+        return job.tally.outcome()
+
+    def remove(self, batch: LabelBatch) -> int:
+        """Delete labels of rows that are gone; labels of rows that exist are left."""
+        removed = 0
+        for part in in_batches(batch.keys if self._usable() else batch.keys[:0]):
+            keys = batch.keys[part]
+            here = self._target.find(keys)
+            gone = [key for key in keys.tolist() if key not in here]
+            if gone:
+                self._delete(gone)
+            removed += len(gone)
+        return removed
+
+    def finish(self) -> None:
+        """Flush once in Lite; a server has every write in its log, and seals in its own time."""
+        if not self._milvus.is_lite:
+            return
+        self._milvus.ask(
+            f"flushing {self._name!r}",
+            lambda client, limit: client.flush(self._name, timeout=limit),
+        )
+
+    def _present(self, job: Job, rows: Int64Array) -> Int64Array:
+        held = self._target.present(job.batch.keys[rows], job.partition)
+        return job.keep(rows, held, otherwise=RowStatus.VANISHED)
+
+    def _upsert(self, job: Job, rows: Int64Array) -> Exception | None:
+        data = as_keyed_rows(job.batch.take(rows), self._setup.fields, self._target.key)
+        for row in data:
+            row[self._placeholder] = [0.0, 0.0]
+        try:
+            self._milvus.raw(lambda client, limit: client.upsert(self._name, data, timeout=limit))
+        except backend_errors() as error:
+            return error
+        job.tally.mark(rows, RowStatus.WRITTEN)
+        return None
+
+    def _delete(self, keys: list[Any]) -> None:
+        self._milvus.ask(
+            f"deleting labels in {self._name!r}",
+            lambda client, limit: client.delete(
+                self._name, filter=key_in(self._target.key, keys), timeout=limit
+            ),
+        )
+
+    def _selected(self, keys: Keys) -> BoolArray:
+        """Which of the keys the selection has, ``(m,) bool``."""
+        chosen = self._setup.selection
+        found: set[Key] = set()
+        for part in in_batches(keys):
+            found |= self._target.find(keys[part], chosen.where, chosen.partitions)
+        return np.array([key in found for key in keys.tolist()], np.bool_)
+
+    @property
+    def _placeholder(self) -> str:
+        """The vector field that servers demand, which holds zeros.
+
+        Its name tells whose labels these are: descriptions and properties do not survive on Lite.
+        """
+        identity = self._target.profile.identity.encode()
+        return f"{_MARK}{hashlib.sha256(identity).hexdigest()[:16]}"
+
+    def _usable(self) -> bool:
+        """Whether the side collection exists and belongs to this very collection.
+
+        ``RefusedError`` if somebody else's collection has its name.
+        """
+        fields = self._milvus.ask(f"looking for {self._name!r}", self._field_names)
+        if fields and not any(name.startswith(_MARK) for name in fields):
+            raise RefusedError(
+                f"labels were to be stored in {self._name!r}, but a collection that is not of "
+                "vdbcluster has this name; choose another with --label-prefix"
+            )
+        return self._placeholder in fields
+
+    def _field_names(self, client: Any, limit: float) -> list[str]:
+        if not client.has_collection(self._name, timeout=limit):
+            return []
+        found = client.describe_collection(self._name, timeout=limit)
+        return [field["name"] for field in found["fields"]]
+
+    def _load(self) -> None:
+        """Load the side collection; indexes first, some servers take none once it is loaded."""
+        if is_loaded(self._milvus, self._name):
+            return
+        self._milvus.ask(f"indexing {self._name!r}", self._index_placeholder)
+        index_labels(self._milvus, self._name, self._setup.fields.cluster_id)
+        self._milvus.ask(
+            f"loading {self._name!r}",
+            lambda client, limit: client.load_collection(self._name, timeout=limit),
+        )
+
+    def _index_placeholder(self, client: Any, limit: float) -> None:
+        if client.list_indexes(self._name, field_name=self._placeholder):
+            return
+        index = client.prepare_index_params()
+        index.add_index(self._placeholder, index_type="FLAT", metric_type="L2")
+        client.create_index(self._name, index, timeout=limit, sync=False)  # loading waits for it
+
+    def _create(self, client: Any, limit: float) -> None:
+        from pymilvus import DataType
+
+        if client.has_collection(self._name, timeout=limit):
+            client.drop_collection(self._name, timeout=limit)
+        key, fields = self._target.profile.key, self._setup.fields
+        schema = client.create_schema(
+            auto_id=False,
+            enable_dynamic_field=False,
+            description=f"Labels of the rows of {self._target.name}, by vdbcluster",
+        )
+        length = {"max_length": key.max_length or DEFAULT_KEY_LENGTH}
+        schema.add_field(
+            key.name,
+            DataType[key.type],
+            is_primary=True,
+            **(length if key.type == "VARCHAR" else {}),
+        )
+        schema.add_field(fields.cluster_id, DataType.INT64)
+        schema.add_field(fields.probability, DataType.FLOAT)
+        schema.add_field(fields.outlier_score, DataType.FLOAT)
+        schema.add_field(fields.run_id, DataType.VARCHAR, max_length=RUN_ID_LENGTH)
+        schema.add_field(self._placeholder, DataType.FLOAT_VECTOR, dim=2)
+        client.create_collection(self._name, schema=schema, timeout=limit)

@@ -1,0 +1,64 @@
+"""Whole rows by Milvus' wire protocol, past the client's decoding.
+
+In: a ``MilvusClient``, a ``Target``, keys. Out: columns (``FieldData``) as the server sent them.
+Promise: errors are the client's own kinds. The client offers no public way to get a row back
+undecoded, so its stub is borrowed: a private attribute, held here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vdbcluster.adapters.milvus.expressions import key_in
+from vdbcluster.adapters.milvus.writeback.target import MAX_ANSWER, Target
+from vdbcluster.errors import BackendError
+from vdbcluster.model.arrays import Keys
+
+
+def query_columns(
+    client: Any, limit: float, target: Target, keys: Keys, partition: str
+) -> list[Any]:
+    """All fields of the rows that have these keys, strongly consistent; [] if there are none."""
+    from pymilvus.client.utils import check_status
+    from pymilvus.grpc_gen import common_pb2, milvus_pb2
+
+    request = milvus_pb2.QueryRequest(
+        db_name=target.milvus.address.database,
+        collection_name=target.name,
+        expr=key_in(target.key, keys),
+        output_fields=["*"],
+        partition_names=target.among(partition),
+        consistency_level=common_pb2.ConsistencyLevel.Strong,
+        query_params=[common_pb2.KeyValuePair(key="limit", value=str(MAX_ANSWER))],
+    )
+    answer = _stub(client).Query(request, timeout=limit)
+    check_status(answer.status)
+    return list(answer.fields_data)
+
+
+def upsert_columns(
+    client: Any, limit: float, target: Target, columns: Sequence[Any], rows: int, partition: str
+) -> None:
+    """Upsert whole rows, in the partition where they are."""
+    from pymilvus.client.utils import check_status
+    from pymilvus.grpc_gen import milvus_pb2
+
+    request = milvus_pb2.UpsertRequest(
+        db_name=target.milvus.address.database,
+        collection_name=target.name,
+        fields_data=columns,
+        num_rows=rows,
+        **target.placement(partition),
+    )
+    check_status(_stub(client).Upsert(request, timeout=limit).status)
+
+
+def _stub(client: Any) -> Any:
+    try:
+        return client._get_connection()._stub
+    except AttributeError as error:
+        raise BackendError(
+            "this version of pymilvus keeps its connection elsewhere, so rows cannot be resent "
+            "unchanged; use --way side-collection"
+        ) from error

@@ -40,6 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"real_server", "real_server_process"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
+    for item in items:  # the real server takes fixed ports, so one worker has all of its tests
+        if item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.xdist_group("server"))
 
 
 @pytest.fixture(scope="session")

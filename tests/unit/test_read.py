@@ -31,6 +31,9 @@ class Pages:
     def profile(self) -> CollectionProfile:
         raise NotImplementedError
 
+    def identity(self) -> str:
+        raise NotImplementedError
+
     def count(self) -> int:
         return self.counts.pop(0) if self.counts else sum(len(p.keys) for p in self.given)
 

@@ -171,6 +171,10 @@ class MemorySource:
             loaded=True,
         )
 
+    def identity(self) -> str:
+        """As in ``profile``."""
+        return self._collection.identity
+
     def count(self) -> int:
         """Rows in the selection, null vectors included."""
         return int(np.count_nonzero(_selected(self._collection, self._partitions, self._where)))

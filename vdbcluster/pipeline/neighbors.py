@@ -14,7 +14,7 @@ from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.ports import NeighborSearch, Observer
 from vdbcluster.quality.recall import RecallAudit, audit_sample, recall
 
-BATCH = 4096
+BATCH = 4000  # a multiple of what is sent to a server at once
 
 
 def neighbor_graph(

@@ -226,7 +226,7 @@ class _Job:
         return plan
 
     def write(self, plan: LabelPlan) -> None:
-        if self.adapters.source.profile().identity != self.profile.identity:
+        if self.adapters.source.identity() != self.profile.identity:
             raise CollectionChangedError(
                 f"the collection {self.profile.name} was dropped and created anew while it was "
                 "clustered; nothing was written, run again"

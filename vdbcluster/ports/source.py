@@ -17,6 +17,10 @@ class VectorSource(Protocol):
         """What the collection is now. Raises ``BackendError`` if it does not exist."""
         ...
 
+    def identity(self) -> str:
+        """As in ``profile``, at less cost. Raises ``CollectionChangedError`` if it is gone."""
+        ...
+
     def count(self) -> int:
         """Rows in the selection by the server's own strong count, duplicate keys counted."""
         ...

@@ -117,7 +117,7 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
         # Lite opens every file with its collections released; loading there costs nobody else.
         if milvus.load or connection.is_lite:
             source.load()
-        choice = choose(source.profile(), source.vector, settings.neighbors)
+        choice = choose(source.found, source.vector, settings.neighbors)
         if settings.cluster.certify and choice.engine == "milvus":
             raise RefusedError(
                 "certify needs exact neighbours, and Milvus searches by an index; "

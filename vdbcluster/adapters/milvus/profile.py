@@ -45,11 +45,12 @@ _NOT_PARAMS = frozenset(
 )
 
 
-def profile(connection: MilvusConnection, collection: str) -> CollectionProfile:
+def profile(connection: MilvusConnection, collection: str, exact: bool = True) -> CollectionProfile:
     """Describe ``collection``; an alias is resolved to the collection behind it.
 
-    ``rows`` is the strong count, duplicate keys counted; of a collection that is not loaded it is
-    the server's statistics, which lag behind (0 before the first flush).
+    ``rows`` is the strong count, duplicate keys counted; if not ``exact`` it may lag by some
+    seconds, but is had at once. Of a collection that is not loaded it is the server's statistics,
+    which lag behind (0 before the first flush).
     Raises ``UsageError`` if there is no such collection.
     """
     described = _describe(connection, collection)
@@ -59,7 +60,7 @@ def profile(connection: MilvusConnection, collection: str) -> CollectionProfile:
         server=connection.server,
         name=name,
         identity=identity_of(connection, described),
-        rows=_rows(connection, name),
+        rows=_rows(connection, name, "Strong" if exact else "Bounded"),
         key=_key(fields, bool(described.get("auto_id"))),
         vectors=tuple(_vectors(connection, name, fields)),
         scalars=tuple(_scalars(fields)),
@@ -156,14 +157,14 @@ def _unknown(connection: MilvusConnection, collection: str) -> str:
     return f"there is no collection {collection!r}; {hint}existing: {listed}"
 
 
-def _rows(connection: MilvusConnection, name: str) -> int:
+def _rows(connection: MilvusConnection, name: str, consistency: str) -> int:
     try:
         answer = connection.raw(
             lambda client, limit: client.query(
                 name,
                 filter="",
                 output_fields=["count(*)"],
-                consistency_level="Strong",
+                consistency_level=consistency,
                 timeout=limit,
             )
         )

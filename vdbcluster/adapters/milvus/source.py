@@ -22,7 +22,7 @@ from vdbcluster.adapters.milvus import decode
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
 from vdbcluster.adapters.milvus.expressions import Key, both, in_batches, key_between, key_in
-from vdbcluster.adapters.milvus.profile import DENSE_TYPES, count_rows, profile
+from vdbcluster.adapters.milvus.profile import DENSE_TYPES, count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
 from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
 from vdbcluster.errors import UsageError
@@ -67,7 +67,7 @@ class MilvusSource:
         """Raises ``UsageError`` for an unknown collection, vector field or partition."""
         self._connection = connection
         self._page_bytes = page_bytes
-        self._profile = profile(connection, selection.collection)
+        self._profile = profile(connection, selection.collection, exact=False)
         self._vector = choose_vector(self._profile, selection.vector_field)
         self.selection = replace(
             selection,
@@ -85,6 +85,15 @@ class MilvusSource:
     def key(self) -> KeyField:
         """The primary key."""
         return self._profile.key
+
+    @property
+    def found(self) -> CollectionProfile:
+        """What the collection was when this source was made; ``rows`` may lag."""
+        return self._profile
+
+    def identity(self) -> str:
+        """See ``CollectionProfile.identity``, at the cost of one call."""
+        return identity(self._connection, self.selection.collection)
 
     def profile(self) -> CollectionProfile:
         """What the collection is now; see ``profile.profile``."""

@@ -86,7 +86,7 @@ def choose_sink(
 def _look(
     milvus: MilvusConnection, selection: Selection, settings: LabelSettings, dry_run: bool
 ) -> _Facts:
-    found = read_profile(milvus, selection.collection)
+    found = read_profile(milvus, selection.collection, exact=False)
     target = Target(milvus, found)
     described = milvus.ask(
         f"describing {found.name!r}",

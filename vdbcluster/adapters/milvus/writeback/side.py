@@ -81,7 +81,7 @@ class SideSink:
         self._target.check()
         if not self._usable():
             self._milvus.ask(f"creating {self._name!r}", self._create)
-        self._load()
+        self._load(wait=False)  # labels can be written meanwhile; reading them back waits
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
         """See ``ports.LabelSink``; only rows that are there now get a label."""
@@ -172,7 +172,7 @@ class SideSink:
         found = client.describe_collection(self._name, timeout=limit)
         return [field["name"] for field in found["fields"]]
 
-    def _load(self) -> None:
+    def _load(self, wait: bool = True) -> None:
         """Load the side collection; indexes first, some servers take none once it is loaded."""
         if is_loaded(self._milvus, self._name):
             return
@@ -180,7 +180,9 @@ class SideSink:
         index_labels(self._milvus, self._name, self._setup.fields.cluster_id)
         self._milvus.ask(
             f"loading {self._name!r}",
-            lambda client, limit: client.load_collection(self._name, timeout=limit),
+            lambda client, limit: client.load_collection(
+                self._name, timeout=limit, sync=wait, _async=not wait
+            ),
         )
 
     def _index_placeholder(self, client: Any, limit: float) -> None:

@@ -67,7 +67,9 @@ def in_batches(keys: Keys, rows: int = 1000, characters: int = 500_000) -> Itera
     One key alone may exceed ``characters``; keys have at most 65,535.
     """
     if keys.dtype != object:
-        yield from (slice(start, start + rows) for start in range(0, len(keys), rows))
+        yield from (
+            slice(start, min(start + rows, len(keys))) for start in range(0, len(keys), rows)
+        )
         return
     start, length = 0, 0
     for position, key in enumerate(keys):

@@ -104,6 +104,9 @@ def test_partitions_and_filter_select_rows(
         assert np.concatenate(mine).tolist() == wanted
     assert list(dict.fromkeys(page.partition for page in pages)) == ["p2", "p1"]
     assert source.count() == sum(map(len, expected.values()))
+    for names in (("p1",), ("p1", "p2"), ()):
+        all_of_them = MilvusSource(connection, Selection(collection_name, partitions=names))
+        assert all_of_them.count() == 20 * (len(names) or 3)
 
 
 def test_partition_key_is_read_in_one_go(

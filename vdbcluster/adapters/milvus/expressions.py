@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vdbcluster.model.arrays import Keys
+from vdbcluster.model.collection import KeyField
 
 Key = int | str
 
@@ -59,6 +60,11 @@ def both(first: str, second: str) -> str:
     if first and second:
         return f"({first}) and ({second})"
     return first or second
+
+
+def every_row(key: KeyField) -> str:
+    """A filter that all rows satisfy."""
+    return f'{key.name} >= ""' if key.type == "VARCHAR" else f"{key.name} >= 0 or {key.name} < 0"
 
 
 def in_batches(keys: Keys, rows: int = 1000, characters: int = 500_000) -> Iterator[slice]:

@@ -21,7 +21,14 @@ import numpy as np
 from vdbcluster.adapters.milvus import decode
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
-from vdbcluster.adapters.milvus.expressions import Key, both, in_batches, key_between, key_in
+from vdbcluster.adapters.milvus.expressions import (
+    Key,
+    both,
+    every_row,
+    in_batches,
+    key_between,
+    key_in,
+)
 from vdbcluster.adapters.milvus.profile import DENSE_TYPES, count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
 from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
@@ -110,7 +117,10 @@ class MilvusSource:
     def count(self) -> int:
         """Rows in the selection by the server's own strong count, duplicate keys counted."""
         chosen = self.selection
-        return count_rows(self._connection, chosen.collection, chosen.where, chosen.partitions)
+        where = chosen.where
+        if chosen.partitions and not where:  # Lite overlooks partitions where there is no filter
+            where = every_row(self._profile.key)
+        return count_rows(self._connection, chosen.collection, where, chosen.partitions)
 
     def hidden_rows(self) -> int:
         """Rows that the server counts but gives to nobody: those with the largest INT64 as key.

@@ -25,12 +25,6 @@ class RefusedError(VdbclusterError):
     exit_code = 4
 
 
-class LockedError(VdbclusterError):
-    """Another run holds the lock on the same collection."""
-
-    exit_code = 5
-
-
 class BackendError(VdbclusterError):
     """The database or an API answered with an error that is not ours to mend."""
 

@@ -11,7 +11,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 from typer.testing import CliRunner
 
-from vdbcluster.cli.main import app
+from vdbcluster.cli.app import app
 from vdbcluster.config.settings import Settings
 from vdbcluster.model.labels import LabelFields
 

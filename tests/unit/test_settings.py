@@ -49,7 +49,7 @@ def test_a_named_file_is_read_instead(tmp_path: Path) -> None:
         ({"neighbors": {"engine": "milvus", "center": True}}, "center moves the vectors"),
         ({"cluster": {"certify": True}, "neighbors": {"smooth": "shared-neighbors"}}, "smooth"),
         ({"write": {"label_prefix": "1;drop"}}, "write.label_prefix"),
-        ({"milvus": {"tokn": "x"}}, "milvus.tokn"),
+        ({"milvus": {"tokn": "x"}}, "no setting milvus.tokn"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_its_name(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vdbcluster.errors import UsageError
+from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest
 
 
@@ -31,13 +31,29 @@ class RunDirectory:
 
     def save(self, manifest: RunManifest) -> None:
         text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-        with _replacing(self._place(manifest.run_id, "manifest.json")) as file:
-            file.write(text.encode())
+        self._put(manifest.run_id, "manifest.json", lambda file: file.write(text.encode()))
 
     def save_arrays(self, run_id: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        with _replacing(self._place(run_id, "arrays.npz")) as file:
-            flat = {k: v for name, array in arrays.items() for k, v in _flat(name, array).items()}
-            np.savez(file, allow_pickle=False, **flat)
+        flat = {k: v for name, array in arrays.items() for k, v in _flat(name, array).items()}
+        self._put(run_id, "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **flat))
+
+    def _put(self, run_id: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Write beside the place, then take it; ``VdbclusterError`` if that fails."""
+        place = self._place(run_id, name)
+        beside = place.with_name(f".{name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(place)
+        except OSError as error:
+            raise VdbclusterError(
+                f"the record of the run {place} cannot be written ({error.strerror}); free some "
+                "space, or name another directory with --runs-dir"
+            ) from error
+        finally:
+            beside.unlink(missing_ok=True)
 
     def _place(self, run_id: str, name: str) -> Path:
         folder = self.path(run_id)
@@ -60,24 +76,3 @@ def _flat(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
         f"{name}.utf8": np.frombuffer(b"".join(texts), np.uint8),
         f"{name}.ends": np.cumsum([len(text) for text in texts], dtype=np.int64),
     }
-
-
-class _replacing:  # noqa: N801  (reads as a verb in a with statement)
-    """A binary file that takes its place only when it is whole and on disk."""
-
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        self._beside = place.with_name(f".{place.name}.{os.getpid()}")
-
-    def __enter__(self) -> IO[bytes]:
-        self._file = cast("IO[bytes]", self._beside.open("wb"))
-        return self._file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        if kind is None:
-            self._beside.replace(self._place)
-        else:
-            self._beside.unlink()

@@ -21,7 +21,8 @@ def inspect(
     Example: vdbcluster inspect --uri http://localhost:19530 -c articles
     """
     observer = TerminalObserver()
-    observer.note(f"Looking at {settings.milvus.collection} ...")
+    if settings.milvus.collection:
+        observer.note(f"Looking at {settings.milvus.collection} ...")
     from vdbcluster.wiring.inspection import inspect_collection
 
     inspection = inspect_collection(settings, observer)

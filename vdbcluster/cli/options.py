@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Optional, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, SecretStr
@@ -65,7 +65,8 @@ def _option(section: str, name: str, field: FieldInfo, model: type[BaseModel]) -
     kind = _kind(field.annotation)
     option = typer.Option(
         *_flags(name, field, kind),
-        help=f"{field.description} {_default(field)}".strip(),
+        help=" ".join(filter(None, (field.description, _choices(field), _default(field)))),
+        metavar=_metavar(kind),
         rich_help_panel=str(model.__doc__).split(":")[0].rstrip("."),
         show_default=False,
     )
@@ -80,11 +81,24 @@ def _flags(name: str, field: FieldInfo, kind: Any) -> list[str]:
     return [flag, *([SHORT[name]] if name in SHORT else [])]
 
 
+def _metavar(kind: Any) -> str | None:
+    """Short, so that the names of options are not cut off on a terminal of 80 columns."""
+    short = {int: "N", float: "X", Path: "PATH", bool: None}
+    parts = get_args(kind) or (kind,)
+    return short.get(parts[0], "TEXT")
+
+
+def _choices(field: FieldInfo) -> str:
+    kinds = (field.annotation, *get_args(field.annotation))
+    chosen = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
+    return f"One of {', '.join(map(str, chosen))}." if chosen else ""
+
+
 def _default(field: FieldInfo) -> str:
     value = field.default
     if value in (None, "", ()) or isinstance(value, (bool, SecretStr)):
         return ""
-    return f"[default: {value}]"
+    return f"Default {value}."
 
 
 def _kind(annotation: Any) -> Any:

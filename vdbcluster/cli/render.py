@@ -97,6 +97,9 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
     ]
     if write["vanished"]:
         lines.append(("deleted", f"{write['vanished']:,} rows were deleted meanwhile"))
+    read = manifest.facts["read"]
+    if left := read["unusable"] + read["without_vector"]:
+        lines.append(("left out", f"{left:,} rows have no vector that can be compared"))
     if write["unlabelled"]:
         lines.append(("new", f"{write['unlabelled']:,} rows carry no label (added meanwhile)"))
     lines += [("note", message) for message in write["messages"]]
@@ -104,10 +107,10 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
 
 
 def _cluster_table(manifest: RunManifest) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for heading in ("id", "size", "persistence"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    table.add_column("representative", overflow="ellipsis", no_wrap=True)
+    table.add_column("representative", overflow="ellipsis", no_wrap=True, ratio=1)
     for cluster in manifest.clusters[:SHOWN_CLUSTERS]:
         table.add_row(
             str(cluster.id),
@@ -121,8 +124,15 @@ def _cluster_table(manifest: RunManifest) -> Table:
 def _next_step(manifest: RunManifest) -> str:
     if manifest.state == "dry-run":
         return "Dry run: nothing was written. Leave out --dry-run to write the labels."
-    target = manifest.facts["way"]["target"]
-    return f"Filter by it: {target}"
+    if not manifest.clusters:
+        return "No cluster was found; lower --min-cluster-size, or pass --allow-single-cluster."
+    way, chosen = manifest.facts["way"], manifest.selection["filter"]
+    own = f"{manifest.settings['write']['label_prefix']}id == 0"
+    if way["name"] == "side-collection":
+        return (
+            f"Filter by it: keys of {way['target']} where {own}; the README shows how to use them."
+        )
+    return f"Filter by it in {way['target']}: {own}{f' and ({chosen})' if chosen else ''}"
 
 
 def print_inspection(inspection: Inspection) -> None:

@@ -10,6 +10,7 @@ import typer
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.render import print_json, print_run
 from vdbcluster.config.settings import Settings
+from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.labels import LabelPlan
 
 
@@ -29,7 +30,8 @@ def run(
     Example: vdbcluster run --uri http://localhost:19530 -c articles --min-cluster-size 25
     """
     observer = TerminalObserver()
-    observer.note(f"Clustering {settings.milvus.collection} ...")
+    if settings.milvus.collection:
+        observer.note(f"Clustering {settings.milvus.collection} ...")
     from vdbcluster.wiring.main_job import run_job
 
     manifest = run_job(
@@ -42,6 +44,12 @@ def run(
         print_json(manifest.to_json())
     else:
         print_run(manifest)
+    written = manifest.facts.get("write", {})
+    if wrong := written.get("failed", 0) + written.get("mismatched", 0):
+        raise VdbclusterError(
+            f"{wrong:,} rows could not be labelled, or hold other labels by now (does another run "
+            "write to this collection?); run the same command again"
+        )
 
 
 def _agree_at_once(_: LabelPlan) -> bool:
@@ -50,4 +58,7 @@ def _agree_at_once(_: LabelPlan) -> bool:
 
 def _ask(plan: LabelPlan) -> bool:
     rows = int(plan.changed.sum())
-    return rows == 0 or typer.confirm(f"Write labels of {rows:,} rows?", err=True)
+    try:
+        return rows == 0 or typer.confirm(f"Write labels of {rows:,} rows?", err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None

@@ -18,6 +18,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -240,8 +241,12 @@ def load_settings(given: Mapping[str, Mapping[str, Any]], config: Path | None = 
         settings: Settings = file_aware(**said)
     except ValidationError as error:
         raise UsageError(_one_line(error)) from error
-    except TOMLDecodeError as error:
+    except (TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{config or CONFIG_FILE} is no valid TOML: {error}") from error
+    except SettingsError as error:
+        raise UsageError(
+            f"{error}; lists are written as JSON in the environment, for instance '[\"news\"]'"
+        ) from error
     return settings
 
 
@@ -251,5 +256,7 @@ def _one_line(error: ValidationError) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
     if not where:
         return message
+    if first["type"] == "extra_forbidden":
+        return f"there is no setting {where}; see vdbcluster run --help"
     value = "" if "token" in where else f" (it is {first.get('input')!r})"
     return f"the setting {where} is wrong: {message}{value}"

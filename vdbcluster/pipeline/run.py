@@ -115,6 +115,12 @@ class _Job:
         self._check_read(report)
         return rows
 
+    @property
+    def _left_out(self) -> int:
+        """Rows that the server counts and no label is for."""
+        read = self.facts["read"]
+        return int(read["unusable"] + read["without_vector"] + read["duplicates"])
+
     def _check_read(self, report: ReadReport) -> None:
         if report.duplicates:
             self.observer.warn(
@@ -122,6 +128,8 @@ class _Job:
             )
         if report.without_vector:
             self.observer.note(f"{report.without_vector:,} rows have no vector and are left out")
+        if not report.rows:
+            self.observer.warn("no row is selected; there is nothing to cluster")
         if report.complete:
             return
         told = (
@@ -237,6 +245,7 @@ class _Job:
                 self.adapters.sink,
                 self.adapters.source,
                 self.observer,
+                left_out=self._left_out,
             )
         self.facts["write"] = asdict(report)
 
@@ -296,5 +305,6 @@ def _clustering_facts(result: ClusterResult) -> dict[str, Any]:
 def _shortened(text: str | None) -> str | None:
     if text is None:
         return None
-    line = " ".join(text.split())
+    # what is not printable could steer the terminal that it is shown on
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= TEXT_SHOWN else line[: TEXT_SHOWN - 1] + "…"

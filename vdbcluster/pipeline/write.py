@@ -28,8 +28,13 @@ def write_labels(
     sink: LabelSink,
     source: VectorSource,
     observer: Observer,
+    *,
+    left_out: int = 0,
 ) -> WriteReport:
-    """Send, verify, mend once; see the module for what is promised."""
+    """Send, verify, mend once; see the module for what is promised.
+
+    ``left_out``: rows that were read but cannot be clustered, and so are not in the plan.
+    """
     writing = _Writing(plan, sink)
     to_send = np.flatnonzero(plan.changed)
     if to_send.size:
@@ -45,7 +50,7 @@ def write_labels(
         sink.finish()
         present, differing, stale = _verify(plan, sink, observer)
     removed = sum(sink.remove(batch) for batch in stale)
-    return writing.report(source.count(), present, differing, len_of(stale) - removed)
+    return writing.report(source.count() - left_out, present, differing, len_of(stale) - removed)
 
 
 @dataclass

@@ -7,6 +7,7 @@ is read.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,6 +93,10 @@ class Bench:
             )
         return MilvusNeighbors(self.connection, self.source, rows, search_settings(neighbors))
 
+    def _rows_may_be_scaled(self) -> bool:
+        """Whether Milvus finds the same neighbours for a vector brought to unit length."""
+        return self.source.vector.type != "INT8_VECTOR" and self.source.vector.metric != "IP"
+
     def adapters(self, sink: LabelSink) -> Adapters:
         """Everything behind its port."""
         local = self.choice.engine == "local"
@@ -101,7 +106,7 @@ class Bench:
             search=self.search,
             runs=RunDirectory(self.settings.run.runs_dir),
             metric=self.choice.metric,
-            prepare_in_place=local or self.source.vector.type != "INT8_VECTOR",
+            prepare_in_place=local or self._rows_may_be_scaled(),
             measured=local,
         )
 
@@ -112,11 +117,18 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
     milvus = settings.milvus
     if not milvus.collection:
         raise UsageError("no collection was named; pass --collection NAME")
+    for name in LabelFields(settings.write.label_prefix).names:
+        if re.search(rf"\b{name}\b", milvus.filter):
+            raise UsageError(
+                f"the filter {milvus.filter!r} selects by {name}, which this run rewrites; select "
+                "by another field, or write under other names with --label-prefix sub_"
+            )
     with connect(address(milvus)) as connection:
         source = MilvusSource(connection, selection(milvus), milvus.page_bytes)
         # Lite opens every file with its collections released; loading there costs nobody else.
         if milvus.load or connection.is_lite:
             source.load()
+        _check_text_field(source, settings.run.text_field)
         choice = choose(source.found, source.vector, settings.neighbors)
         if settings.cluster.certify and choice.engine == "milvus":
             raise RefusedError(
@@ -124,6 +136,13 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
                 "pass --neighbors local"
             )
         yield Bench(connection, source, settings, choice, observer)
+
+
+def _check_text_field(source: MilvusSource, name: str) -> None:
+    found = source.found
+    if name and not found.dynamic and name != found.key.name and found.scalar(name) is None:
+        fields = ", ".join(s.name for s in found.scalars) or "none"
+        raise UsageError(f"{found.name!r} has no field {name!r} (--text-field); it has: {fields}")
 
 
 def address(milvus: MilvusSettings) -> MilvusAddress:

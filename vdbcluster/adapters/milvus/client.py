@@ -58,7 +58,7 @@ class MilvusAddress:
     def shown(self) -> str:
         """The address without user, password and query."""
         if self.is_file or self.uri.startswith("unix:"):
-            return self.uri
+            return self.uri.rpartition("@")[2]
         parts = urlsplit(self.uri)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
@@ -143,7 +143,12 @@ def _version(client: Any, address: MilvusAddress) -> str:
 
 
 def _open_server(address: MilvusAddress) -> Any:
-    parts = urlsplit(address.uri)
+    try:
+        parts = urlsplit(address.uri)
+        _ = parts.port
+    except ValueError as error:
+        told = address.uri.rpartition("@")[2]
+        raise UsageError(f"{told!r} is no address of a server ({error}); check --uri") from error
     if not address.uri.startswith("unix:") and parts.scheme not in ("http", "https", "tcp"):
         raise UsageError(
             f"{address.shown!r} is no address of a Milvus server; write http://host:19530, or the "
@@ -166,7 +171,7 @@ def _open_file(address: MilvusAddress, create: bool) -> Any:
     path = address.path
     if path.suffix != ".db":
         raise UsageError(
-            f"{address.uri!r} is neither a server address (http://host:19530) nor a Milvus Lite "
+            f"{address.shown!r} is neither a server address (http://host:19530) nor a Milvus Lite "
             "file, whose name ends in .db"
         )
     if path.is_file():
@@ -175,7 +180,7 @@ def _open_file(address: MilvusAddress, create: bool) -> Any:
             "one made by Milvus Lite 2 must be exported with that version"
         )
     if not create and not path.exists():
-        raise UsageError(f"there is no Milvus Lite file {address.uri!r}; check --uri")
+        raise UsageError(f"there is no Milvus Lite file {address.shown!r}; check --uri")
     with _lite_failures() as failures:
         try:
             return _client(address, str(path))

@@ -64,8 +64,9 @@ def refuse_foreign(page: ScalarPage, fields: LabelFields, collection: str) -> No
     for name, values in page.values.items():
         for row, value in enumerate(values):
             if row not in ours and _is_set(value):
+                key = page.keys[row : row + 1].tolist()[0]
                 raise RefusedError(
-                    f"row {page.keys[row]!r} of {collection!r} already holds {name} = {value!r}, "
+                    f"row {key!r} of {collection!r} already holds {name} = {value!r}, "
                     "which no run of vdbcluster wrote; choose other names with --label-prefix, or "
                     "pass --adopt to overwrite such values"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,9 @@ def vdbcluster(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         (["run", "--uri", "{db}", "-c", "docs", "--runs-dir", "/dev/null/x"], 2, "--runs-dir"),
         (["run", "--uri", "http://127.0.0.1:9", "-c", "docs"], 1, "http://127.0.0.1:9"),
         (["run", "--uri", "ftp://somewhere", "-c", "docs"], 2, "ftp://somewhere"),
+        (["run", "--uri", "http://127.0.0.1:abc", "-c", "docs"], 2, "abc"),
+        (["inspect", "--uri", "user:sekrit@host:1", "-c", "docs"], 2, "'host:1' is neither"),
+        (["run", "--uri", "{db}", "-c", "docs", "--filter", "cluster_id > 1"], 2, "--label-prefix"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -146,6 +150,23 @@ def test_other_engines(database: Path, tmp_path: Path, engine: str) -> None:
     done = vdbcluster(tmp_path, "run", *arguments)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["clusters"]) == 4
+
+
+def test_an_interrupted_run_says_so(database: Path, tmp_path: Path) -> None:
+    arguments = ["run", "--uri", str(database), "-c", "docs"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vdbcluster.cli.main", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # "Clustering docs ..."
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130
+    assert told.strip().splitlines()[-1].startswith("vdbcluster: interrupted; no row was harmed")
 
 
 def test_version() -> None:

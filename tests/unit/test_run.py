@@ -13,7 +13,7 @@ from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings, load_settings
-from vdbcluster.errors import CollectionChangedError, RefusedError
+from vdbcluster.errors import CollectionChangedError, RefusedError, VdbclusterError
 from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.run import Adapters, run
@@ -100,6 +100,17 @@ def test_identical_rows(tmp_path: Path) -> None:
     assert held.labelled.all()
     assert np.isfinite(held.probability).all()
     assert np.isfinite(held.outlier_score).all()
+
+
+def test_rows_left_out_are_not_called_new(tmp_path: Path) -> None:
+    vectors = blobs()
+    vectors[3], vectors[70] = 0, np.inf
+    held = MemoryCollection(vectors, columns={"text": ["\x1b[31mred \u202e text"] * 600})
+    manifest = do(held, tmp_path)
+    assert manifest.facts["read"]["unusable"] == 2
+    assert manifest.facts["write"]["unlabelled"] == 0
+    assert not held.labelled[[3, 70]].any()
+    assert manifest.clusters[0].representative == "[31mred text"
 
 
 class Miscounting(MemorySource):
@@ -199,6 +210,16 @@ def test_the_record_holds_what_was_written(tmp_path: Path) -> None:
         assert stored == sorted(keys)
         order = np.argsort(np.array(keys, object))
         assert np.array_equal(arrays["cluster_id"], held.cluster_id[order])
+
+
+def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    (runs / "first" / "manifest.json").mkdir(parents=True)  # no file can take its place
+    held = MemoryCollection(blobs())
+    with pytest.raises(VdbclusterError, match="--runs-dir"):
+        do(held, runs)
+    assert not held.labelled.any()
+    assert [p.name for p in (runs / "first").iterdir()] == ["manifest.json"]
 
 
 def test_no_secret_in_the_record(tmp_path: Path) -> None:

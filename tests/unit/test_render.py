@@ -1,0 +1,77 @@
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vdbcluster.cli.render import print_run
+from vdbcluster.model.manifest import ClusterRow, RunManifest
+
+READ = {"counted_after": 9, "unusable": 0, "without_vector": 0}
+WRITE = {
+    "written": 9,
+    "unchanged": 0,
+    "vanished": 0,
+    "skipped": 0,
+    "failed": 0,
+    "mismatched": 0,
+    "unlabelled": 0,
+    "messages": (),
+}
+MANIFEST = RunManifest(
+    run_id="r",
+    state="written",
+    collection="docs",
+    identity="1",
+    selection={"server": "docs.db", "filter": ""},
+    settings={"write": {"label_prefix": "cluster_"}},
+    versions={},
+    facts={
+        "read": READ,
+        "neighbors": {"n_neighbors": 5, "engine": "faiss", "metric": "chord"},
+        "audit": {"sample": 9, "recall": 1.0, "low": 0.9, "high": 1.0},
+        "clustering": {"clusters": 1, "rows": 9, "noise": 0},
+        "plan": {"changed": 9, "moved": 0},
+        "way": {"name": "lite-merge", "reason": "it merges", "target": "docs"},
+        "write": WRITE,
+    },
+    clusters=(ClusterRow(0, 9, 0.5, "a text that is much longer than the terminal is wide " * 3),),
+)
+
+
+def shown(capsys: pytest.CaptureFixture[str], manifest: RunManifest) -> list[str]:
+    print_run(manifest)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_table_keeps_its_ids(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = shown(capsys, MANIFEST)
+    header = next(line for line in lines if "persistence" in line)
+    assert header.split()[:3] == ["id", "size", "persistence"]
+    row = lines[lines.index(header) + 1]
+    assert row.split()[:3] == ["0", "9", "0.50"]
+
+
+def test_the_last_line_can_be_used_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, MANIFEST)[-1] == "Filter by it in docs: cluster_id == 0"
+    chosen = replace(MANIFEST, selection={"server": "x", "filter": "year > 2000"})
+    assert shown(capsys, chosen)[-1].endswith("cluster_id == 0 and (year > 2000)")
+    nothing = replace(MANIFEST, clusters=())
+    assert "--min-cluster-size" in shown(capsys, nothing)[-1]
+
+
+def test_rows_left_out_and_rows_added_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {
+        **MANIFEST.facts,
+        "read": READ | {"unusable": 3},
+        "write": WRITE | {"unlabelled": 2},
+    }
+    lines = shown(capsys, replace(MANIFEST, facts=facts))
+    assert any(line.startswith("left out") and "3 rows" in line for line in lines)
+    assert any(line.startswith("new") and "2 rows" in line for line in lines)

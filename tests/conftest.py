@@ -36,14 +36,10 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if {"real_server", "real_server_process"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.server)
-    for item in items:  # the real server takes fixed ports, so one worker has all of its tests
-        if item.get_closest_marker("server"):
-            item.add_marker(pytest.mark.xdist_group("server"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the real server, which takes fixed ports: one process runs all of it."""
+    if {"real_server", "real_server_process"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(scope="session")

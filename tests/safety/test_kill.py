@@ -80,6 +80,7 @@ class World:
     def __init__(self, place: Place, backend: Backend, proxy: Proxy | None, home: Path) -> None:
         self.place, self.backend, self.proxy, self.home = place, backend, proxy, home
         self.before: Snapshot = {}
+        self.finished = -1
         self.build()
         self.usual: Ended = run_through(self.command(0), proxy, home)
         assert self.usual.code == 0, self.usual.output
@@ -132,6 +133,14 @@ class World:
             }
         )
         run_job(settings, SILENT)
+        self.finished = which
+
+    def expect_work_of(self, which: int) -> None:
+        """See to it that a run with these settings has labels to write."""
+        if self.place.fresh:
+            self.build()
+        elif self.finished == which:
+            self.finish(1 - which)
 
     def labels(self) -> Labels:
         fields = ["cluster_id", "cluster_probability", "cluster_outlier_score"]
@@ -204,8 +213,7 @@ def test_a_killed_run_harms_no_row_and_a_second_run_finishes(
     place: Place, point: Point, which: int, world_of: Any
 ) -> None:
     world: World = world_of(place)
-    if place.fresh:
-        world.build()
+    world.expect_work_of(which)
 
     ended = kill_at(world.command(which), world.proxy, world.home, point, world.usual)
 

@@ -134,6 +134,8 @@ class World:
         )
         run_job(settings, SILENT)
         self.finished = which
+        with self.client():
+            pass  # on leaving, a Lite file that this process has opened is let go of
 
     def expect_work_of(self, which: int) -> None:
         """See to it that a run with these settings has labels to write."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vdbcluster.adapters.milvus.effort import ann_index
 from vdbcluster.config.settings import NeighborSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.distance import ON_BITS
@@ -94,9 +95,9 @@ def _why_not_milvus(
 ) -> str:
     if settings.center:
         return "centred vectors are not those that Milvus has indexed"
-    if profile.server.kind == "lite":
-        return "embedded Milvus searches by brute force"
-    if vector.index is None or vector.index in ("FLAT", "BIN_FLAT"):
+    if not ann_index(profile, vector):
+        if profile.server.kind == "lite":
+            return "embedded Milvus searches by brute force"
         return f"a {vector.index or 'missing'} index compares every pair, which is quicker here"
     if vector.metric == "IP":
         return "inner product is no distance; rows are compared by their directions"

@@ -11,7 +11,7 @@ from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.source import MilvusSource, choose_vector
 from vdbcluster.adapters.milvus.writeback import choose_sink
-from vdbcluster.config.settings import Settings
+from vdbcluster.config.settings import FEW_NEIGHBORS, Settings
 from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.graph.distance import prepare
 from vdbcluster.model.arrays import Float32Array
@@ -24,8 +24,6 @@ from vdbcluster.pipeline.read import usable
 from vdbcluster.ports import NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 from vdbcluster.wiring.main_job import Bench, address, label_settings, selection
-
-FEW_NEIGHBORS = 30
 
 
 def inspect_collection(settings: Settings, observer: Observer) -> Inspection:

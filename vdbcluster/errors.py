@@ -6,6 +6,8 @@ Promise: the message is one line that says what is wrong, the value, and what to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class VdbclusterError(Exception):
     """Base of all errors with a message that is fit for a user."""
@@ -25,8 +27,24 @@ class RefusedError(VdbclusterError):
     exit_code = 4
 
 
+class ReadRefusedError(RefusedError):
+    """Nothing was read, or not what the server counts; ``facts`` are the counts, by name."""
+
+    def __init__(self, message: str, facts: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+class BudgetError(RefusedError):
+    """Going on would pass a limit of cost or tokens; what was written until then stays."""
+
+
 class BackendError(VdbclusterError):
     """The database or an API answered with an error that is not ours to mend."""
+
+
+class SourceRowError(VdbclusterError):
+    """A row of the source cannot be taken, and the user wants to stop there."""
 
 
 class BackendUnavailableError(BackendError):

@@ -7,7 +7,9 @@ line with its name; the token never appears in ``repr``, JSON or a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any, Literal
@@ -26,6 +28,7 @@ from vdbcluster.errors import UsageError
 from vdbcluster.model.params import HdbscanParams, Join, SelectionMethod
 
 CONFIG_FILE = "vdbcluster.toml"
+ENV_PREFIX = "VDBCLUSTER__"
 DEFAULT_NEIGHBORS = 50
 FEW_NEIGHBORS = 30
 MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strangers included
@@ -164,11 +167,95 @@ class RunSettings(_Frozen):
     text_field: str = _setting("", "Field shown as text of a row; default: found by name.")
 
 
+class SourceSettings(_Frozen):
+    """Source: how the file is read and what its rows become."""
+
+    format: Literal[
+        "auto", "csv", "tsv", "json", "jsonl", "parquet", "arrow", "npy", "npz", "text"
+    ] = _setting("auto", "Kind of file; auto goes by its name and its first bytes.")
+    text_field: str = _setting("", "Field that is embedded; default: found by name.")
+    template: str = _setting("", "Text made of fields, for instance '{title}\\n{description}'.")
+    id_field: str = _setting("", "Field that is the key; default: a hash of the content.")
+    vector_field: str = _setting("", "Field that holds vectors, which are then not computed.")
+    side_file: Path | None = _setting(
+        None, "Table with the other fields of the rows of a .npy file, in the same order."
+    )
+    fields: tuple[str, ...] = _setting(
+        (), "Field to keep as a column, name[:type]; repeatable.", "--field"
+    )
+    rest: Literal["dynamic", "drop"] = _setting(
+        "dynamic", "All other fields: into the dynamic field, or dropped."
+    )
+    encoding: str = _setting("utf-8", "Encoding of text files; a byte-order mark beats it.")
+    delimiter: str = _setting("", "Separator of a CSV file; default: comma, or tab for TSV.")
+    sample: int = _setting(1000, "Rows that types are inferred from.", "--sample-rows", ge=1)
+
+
+class EmbedSettings(_Frozen):
+    """Embedding: which model, and within which limits."""
+
+    embedder: Literal["openai", "local"] = _setting(
+        "openai", "openai (any compatible endpoint) or local (a model that a package ships)."
+    )
+    base_url: str = _setting(
+        "https://api.openai.com/v1", "Endpoint, up to /v1.", "--embed-base-url"
+    )
+    model: str = _setting("text-embedding-3-small", "Model.", "--embed-model")
+    api_key: SecretStr = _setting(
+        SecretStr(""), "Key; better in OPENAI_API_KEY.", "--embed-api-key"
+    )
+    dimensions: int | None = _setting(
+        None, "Shorter vectors, where the model can.", "--embed-dimensions", ge=1
+    )
+    prefix: str = _setting("", "Put before each text, for instance 'passage: '.", "--embed-prefix")
+    batch: int = _setting(256, "Texts per request.", "--embed-batch", ge=1, le=2048)
+    batch_tokens: int = _setting(50_000, "Tokens per request.", "--embed-batch-tokens", ge=1)
+    max_text_tokens: int = _setting(
+        8191, "Tokens that the model takes per text.", "--embed-text-tokens", ge=1
+    )
+    long_texts: Literal["fault", "truncate", "split"] = _setting(
+        "fault",
+        "A text that is longer: a faulty row, cut at the end, or the mean of its parts.",
+        "--long-texts",
+    )
+    concurrency: int = _setting(8, "Requests under way at once.", "--embed-concurrency", ge=1)
+    timeout: float = _setting(60.0, "Seconds to wait for one answer.", "--embed-timeout", gt=0)
+    max_attempts: int = _setting(8, "Attempts per request.", "--embed-attempts", ge=1)
+    price: float = _setting(0.0, "Price of a million tokens, for the cost.", "--embed-price", ge=0)
+    max_cost: float | None = _setting(None, "Stop before the cost passes this.", gt=0)
+    max_tokens: int | None = _setting(None, "Stop before the tokens pass this.", ge=1)
+    cache: Path | None = _setting(
+        Path("vdbcluster-cache"), "Folder of the cache of embeddings.", "--embed-cache"
+    )
+
+
+class IngestSettings(_Frozen):
+    """Writing: the collection that is made or filled."""
+
+    index: str = _setting("", "Index of the vectors; default AUTOINDEX, FLAT in a Lite file.")
+    metric: Literal["COSINE", "IP", "L2"] = _setting("COSINE", "Metric of the index.")
+    key_name: str = _setting("", "Primary key of a new collection; default id, or the id field.")
+    auto_id: bool = _setting(False, "The server makes the keys; running again adds rows again.")
+    duplicates: Literal["keep", "drop", "count"] = _setting(
+        "keep", "Rows of equal content: keep all, the first, or the first with their number."
+    )
+    on_error: Literal["stop", "skip", "quarantine"] = _setting(
+        "stop", "A bad row: stop, skip it, or put it into a file with the reason."
+    )
+    long_fields: Literal["fault", "truncate"] = _setting(
+        "fault", "A value longer than its column: a faulty row, or cut at the end."
+    )
+    batch_bytes: int = _setting(16 << 20, "Bytes written at once.", "--write-bytes", ge=1 << 16)
+    way: Literal["upsert", "bulk"] = _setting(
+        "upsert", "upsert, or files for the server's bulk import.", "--write-way"
+    )
+
+
 class Settings(BaseSettings):
     """Everything a run needs to know."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VDBCLUSTER__",
+        env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -180,6 +267,9 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = ClusterSettings()
     write: WriteSettings = WriteSettings()
     run: RunSettings = RunSettings()
+    source: SourceSettings = SourceSettings()
+    embed: EmbedSettings = EmbedSettings()
+    ingest: IngestSettings = IngestSettings()
 
     @property
     def n_neighbors(self) -> int:
@@ -225,6 +315,7 @@ def load_settings(given: Mapping[str, Mapping[str, Any]], config: Path | None = 
     """
     if config is not None and not config.is_file():
         raise UsageError(f"the configuration file {config} does not exist; check --config")
+    check_environment(os.environ)
     said = {
         section: {name: value for name, value in values.items() if value is not None}
         for section, values in given.items()
@@ -248,6 +339,39 @@ def load_settings(given: Mapping[str, Mapping[str, Any]], config: Path | None = 
             f"{error}; lists are written as JSON in the environment, for instance '[\"news\"]'"
         ) from error
     return settings
+
+
+def check_environment(names: Iterable[str]) -> None:
+    """Refuse variables that look like settings and are none; they would be ignored otherwise.
+
+    Raises ``UsageError``. Under our prefix every name must be a setting; elsewhere, one that
+    differs from a setting in nothing but the number of underscores is taken for it.
+    """
+    known = set(_variables())
+    meant = {_squeezed(name): name for name in known}
+    for name in sorted(names):
+        upper = name.upper()
+        if upper in known:
+            continue
+        if likely := meant.get(_squeezed(upper)):
+            raise UsageError(f"the environment variable {name} is no setting; write {likely}")
+        if upper.startswith(ENV_PREFIX):
+            raise UsageError(
+                f"the environment variable {name} is no setting; they are called like "
+                f"{ENV_PREFIX}MILVUS__URI, see vdbcluster run --help"
+            )
+
+
+def _variables() -> Iterator[str]:
+    """All that the environment may say: a setting each, or a whole section as JSON."""
+    for section, field in Settings.model_fields.items():
+        yield f"{ENV_PREFIX}{section}".upper()
+        for name in type(field.default).model_fields:
+            yield f"{ENV_PREFIX}{section}__{name}".upper()
+
+
+def _squeezed(name: str) -> str:
+    return re.sub("_+", "_", name)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -9,6 +9,9 @@ from typing import Any, Literal
 KeyType = Literal["INT64", "VARCHAR"]
 ServerKind = Literal["lite", "server", "memory"]
 
+USUAL_TEXT_FIELDS = ("text", "content", "document", "body", "title")
+"""What people call the field that holds the text of a row, the likeliest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
@@ -82,7 +85,7 @@ class CollectionProfile:
             s for s in self.scalars if s.type == "VARCHAR" and not s.name.startswith("cluster_")
         ]
         names = {s.name for s in texts}
-        for usual in ("text", "content", "document", "body", "title"):
+        for usual in USUAL_TEXT_FIELDS:
             if usual in names:
                 return usual
         return max(texts, key=lambda s: s.max_length or 0).name if texts else None

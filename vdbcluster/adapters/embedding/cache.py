@@ -1,0 +1,274 @@
+"""Embeddings that were paid for once are kept.
+
+    CachedEmbedder(embedder, folder, identity(settings), warn)
+
+In: texts; a folder that holds ``embeddings.sqlite``. Out: their vectors; only texts that the cache
+lacks go to the embedder around which it is, each of them once a call.
+Promise: an answer is on disk before ``embed`` goes on, so that a process that is killed at any
+moment loses the requests under way and nothing else; processes and threads may share the folder;
+texts themselves are not stored; what is read is checked like an answer. A folder that cannot be
+used is told at once (``UsageError``); a cache that fails on the way is given up with one warning.
+
+The key of a vector is the BLAKE2 hash of the text and of all that shapes its vector: model,
+endpoint, dimensions, prefix, and how long texts are dealt with. The endpoint belongs to it because
+many local servers answer to any model's name.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from vdbcluster.adapters.embedding.batches import slices
+from vdbcluster.adapters.embedding.check import gathered
+from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.errors import BackendError, UsageError
+from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.records import EmbedUsage
+from vdbcluster.ports.embedder import BatchLimits, Embedder, TextsRefusedError
+
+T = TypeVar("T")
+
+FILE = "embeddings.sqlite"
+KEY_BYTES = 20
+APPLICATION = 0x76646243  # says whose file it is
+VERSION = 1
+BUSY = 30.0
+"""Seconds to wait for another process that writes."""
+ASKED = 500
+"""Keys per query; SQLite may be built for 999 only."""
+
+
+def identity(settings: EmbedSettings) -> str:
+    """Everything but the text that its vector depends on."""
+    parts = urlsplit(settings.base_url)
+    return json.dumps(
+        [
+            settings.model,
+            f"{parts.hostname}:{parts.port or parts.scheme}{parts.path.rstrip('/')}",
+            settings.dimensions,
+            settings.prefix,
+            settings.long_texts,
+            settings.max_text_tokens,
+        ]
+    )
+
+
+class VectorStore:
+    """Vectors by key in a SQLite file with a write-ahead log; threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the file; ``UsageError`` if it cannot be used or is somebody else's."""
+        path = folder / FILE
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, str(error)) from error
+        try:
+            self._prepare(path)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise _unusable(path, str(error)) from error
+        except UsageError:
+            self._connection.close()
+            raise
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, Float32Array]:
+        """The vectors that are there. Raises ``sqlite3.Error``."""
+        found: dict[bytes, Float32Array] = {}
+        for at in range(0, len(keys), ASKED):
+            part = keys[at : at + ASKED]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
+            with self._lock:
+                rows = self._connection.execute(query, part).fetchall()
+            found |= {key: vector for key, blob in rows if (vector := _vector(blob)) is not None}
+        return found
+
+    def put(self, keys: Sequence[bytes], vectors: Float32Array) -> None:
+        """Keep vectors; on disk when it returns, all or none. Raises ``sqlite3.Error``."""
+        blobs = [vector.astype("<f4").tobytes() for vector in vectors]
+        with self._lock, _transaction(self._connection) as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?)", zip(keys, blobs, strict=True)
+            )
+
+    def close(self) -> None:
+        """Nobody may use the store any more."""
+        with self._lock:
+            self._connection.close()
+
+    def _prepare(self, path: Path) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA synchronous=NORMAL")
+        with _transaction(connection):
+            found = [
+                connection.execute(question).fetchone()[0]
+                for question in (
+                    "SELECT count(*) FROM sqlite_master",
+                    "PRAGMA application_id",
+                    "PRAGMA user_version",
+                )
+            ]
+            if found[0] and found[1:] != [APPLICATION, VERSION]:
+                raise _unusable(path, "it is no cache of this version of vdbcluster")
+            if not found[0]:
+                connection.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB)")
+                connection.execute(f"PRAGMA application_id={APPLICATION}")
+                connection.execute(f"PRAGMA user_version={VERSION}")
+        # Another process may be at work in the file; it has asked for the same then.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+class CachedEmbedder:
+    """``Embedder`` around an ``Embedder``; see the module."""
+
+    def __init__(
+        self, embedder: Embedder, folder: Path, identity: str, warn: Callable[[str], None]
+    ) -> None:
+        self._embedder = embedder
+        self._folder = folder
+        self._store: VectorStore | None = VectorStore(folder)
+        self._identity = identity
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._cached = 0
+        self._dim: int | None = None
+
+    @property
+    def description(self) -> str:
+        return self._embedder.description
+
+    @property
+    def limits(self) -> BatchLimits:
+        return self._embedder.limits
+
+    @property
+    def usage(self) -> EmbedUsage:
+        return replace(self._embedder.usage, cached=self._cached)
+
+    def tokens(self, text: str) -> int:
+        """See ``ports.Embedder``."""
+        return self._embedder.tokens(text)
+
+    def embed(self, texts: Sequence[str]) -> Float32Array:
+        """See ``ports.Embedder``. A text that comes twice in a call counts as cached as well."""
+        keys = [self._key(text) for text in texts]
+        vectors = self._with_store(lambda store: store.get(keys)) or {}
+        self._check_dimension(vectors.values())
+        missing = [(key, text) for key, text in zip(keys, texts, strict=True) if key not in vectors]
+        asked = list(dict(missing).items())
+        faults: dict[bytes, str] = {}
+        for part in slices([self.tokens(text) for _, text in asked], self.limits):
+            self._ask(asked[part], vectors, faults)
+        with self._lock:
+            self._cached += len(texts) - len(asked)
+        return gathered(
+            {at: vectors[key] for at, key in enumerate(keys) if key in vectors},
+            {at: faults[key] for at, key in enumerate(keys) if key in faults},
+            texts,
+            self._dim or 0,
+        )
+
+    def close(self) -> None:
+        """See ``ports.Embedder``."""
+        self._embedder.close()
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def _key(self, text: str) -> bytes:
+        content = f"{self._identity}\0{text}".encode("utf-8", "surrogatepass")
+        return blake2b(content, digest_size=KEY_BYTES).digest()
+
+    def _ask(
+        self,
+        asked: Sequence[tuple[bytes, str]],
+        vectors: dict[bytes, Float32Array],
+        faults: dict[bytes, str],
+    ) -> None:
+        """Add what the model answers to ``vectors`` or ``faults``, and keep the vectors."""
+        keys = [key for key, _ in asked]
+        try:
+            fresh = self._embedder.embed([text for _, text in asked])
+        except TextsRefusedError as error:
+            fresh = error.vectors
+            faults |= {keys[row]: why for row, why in error.faults.items()}
+            keys = [key for key in keys if key not in faults]
+        if keys:
+            self._check_dimension(fresh[:1])
+            self._with_store(lambda store: store.put(keys, fresh))
+        vectors |= dict(zip(keys, fresh, strict=True))
+
+    def _with_store(self, work: Callable[[VectorStore], T]) -> T | None:
+        """``work``, while there is a store; it is given up when it fails."""
+        store = self._store
+        if store is None:
+            return None
+        try:
+            return work(store)
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return None
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:  # the first who finds out, and nobody has closed it
+            store.close()
+            self._warn(
+                f"the cache of embeddings {self._folder / FILE} fails ({error}); going on without"
+            )
+
+    def _check_dimension(self, vectors: Iterable[Float32Array]) -> None:
+        with self._lock:
+            for vector in vectors:
+                self._dim = self._dim or len(vector)
+                if len(vector) != self._dim:
+                    raise BackendError(
+                        f"{self.description} has had vectors of dimension {len(vector)} and of "
+                        f"{self._dim}: the cache {self._folder} knows another model by this name; "
+                        "delete it, or name another folder with --embed-cache"
+                    )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _vector(blob: object) -> Float32Array | None:
+    """The vector of a row, None if it is not one that could have been put."""
+    if not isinstance(blob, bytes) or not blob or len(blob) % 4:
+        return None
+    vector = np.frombuffer(blob, "<f4").astype(np.float32)
+    return vector if np.isfinite(vector).all() and vector.any() else None
+
+
+def _unusable(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"the cache of embeddings {path} cannot be used ({why}); move it away or name another "
+        "folder with --embed-cache"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.test_ingest import CountingObserver
+from tests.silent import Listener
 from vdbcluster.adapters.pydocs import standard_library_docs
 
 pytest.importorskip("wordllama", reason="the extra 'local' is not installed")
@@ -24,7 +24,7 @@ def test_clusters_are_counted_by_module_largest_first():
 
 @pytest.mark.slow
 def test_the_demo_finds_clusters_that_a_programmer_knows(tmp_path, capsys):
-    result = run_demo(tmp_path / "out", CountingObserver())
+    result = run_demo(tmp_path / "out", Listener())
 
     assert result.ingested.stored == len(standard_library_docs())
     assert result.manifest.facts["write"]["written"] == result.ingested.stored
@@ -40,6 +40,6 @@ def test_the_demo_finds_clusters_that_a_programmer_knows(tmp_path, capsys):
     assert len(shown) == 12
     assert any(line.startswith("tarfile.") for line in shown)
 
-    again = run_demo(tmp_path / "out", CountingObserver())
+    again = run_demo(tmp_path / "out", Listener())
     assert again.manifest.facts["write"]["written"] == 0
     assert (again.clusters, again.ingested) == (result.clusters, result.ingested)

@@ -19,7 +19,7 @@ def rows():
 
 def test_there_are_a_few_thousand_from_many_modules(rows):
     assert 2500 < len(rows) < 5000
-    assert len({row.fields["module"] for row in rows}) > 80
+    assert len({row.module for row in rows}) > 80
 
 
 def test_the_same_rows_each_time_whatever_the_hash_seed(rows):
@@ -50,16 +50,16 @@ def test_every_text_is_there_once_and_is_a_summary(rows):
 
 def test_the_module_is_the_top_of_the_qualified_name(rows):
     for row in rows:
-        assert row.key.split(".")[0] == row.fields["module"]
+        assert row.key.split(".")[0] == row.module
         assert not any(part.startswith("_") for part in row.key.split("."))
-        assert row.fields["module"] not in {"idlelib", "lib2to3", "test", "turtledemo"}
+        assert row.module not in {"idlelib", "lib2to3", "test", "turtledemo"}
 
 
 def test_known_functions_are_found_by_their_public_name(rows):
     by_key = {row.key: row for row in rows}
     assert by_key["textwrap.indent"].text.startswith("Adds 'prefix' to the beginning")
     # Written in _pydatetime and _pydecimal, or not, as the version goes.
-    assert {"datetime", "decimal"} <= {row.fields["module"] for row in rows}
+    assert {"datetime", "decimal"} <= {row.module for row in rows}
 
 
 def test_sources_are_parsed_and_never_run(tmp_path):

@@ -1,7 +1,7 @@
 """The docstring summaries of Python's own standard library: real texts that every machine has.
 
-In: the interpreter that runs. Out: about 3,500 ``TextRow``, ascending by key, with the top-level
-package as the field ``module``.
+In: the interpreter that runs. Out: a ``RecordSource`` of about 3,500 rows with the fields ``id``
+(qualified name, ascending), ``text`` and ``module`` (top-level package).
 Promise: nothing is imported or executed, source files are only parsed; the same interpreter gives
 the same rows in the same order; every key and every text is there once.
 """
@@ -9,14 +9,17 @@ the same rows in the same order; every key and every text is there once.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from platform import python_version
 
 from vdbcluster.errors import UsageError
-from vdbcluster.model.texts import TextRow
+from vdbcluster.model.records import SourceBatch, SourceRow
 
 MIN_WORDS = 7
 """Shorter summaries ("Close the file.") hardly say what a function is about."""
@@ -34,16 +37,50 @@ _SKIPPED_FOLDERS = frozenset({"test", "tests", "site-packages"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def standard_library_docs(root: Path | None = None) -> list[TextRow]:
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """The summary of one definition; ``key`` is its qualified name."""
+
+    key: str
+    text: str
+    module: str
+
+
+class StandardLibraryDocs:
+    """``RecordSource`` of the docstrings of this interpreter."""
+
+    description = f"the docstrings of Python {python_version()}"
+    typed = True
+
+    def __init__(self, docs: Sequence[Doc] | None = None) -> None:
+        self._docs = tuple(standard_library_docs() if docs is None else docs)
+
+    @property
+    def total(self) -> int:
+        return len(self._docs)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr(self._docs).encode()).hexdigest()
+
+    def batches(self) -> Iterator[SourceBatch]:
+        yield SourceBatch(
+            tuple(
+                SourceRow(number, {"id": doc.key, "text": doc.text, "module": doc.module})
+                for number, doc in enumerate(self._docs, 1)
+            )
+        )
+
+
+def standard_library_docs(root: Path | None = None) -> list[Doc]:
     """Summaries of the public modules, classes, functions and methods of the standard library.
 
-    ``key`` is the qualified name. ``root`` is the folder of the sources (default: that of this
+    ``root`` is the folder of the sources (default: that of this
     interpreter). Of several definitions with one text the first by name is kept, so that copies
     are not taken for a cluster. Raises ``UsageError`` where no sources are installed.
     """
     folder = root or Path(sysconfig.get_path("stdlib"))
     by_key = {row.key: row for row in _all_docs(folder)}
-    by_text: dict[str, TextRow] = {}
+    by_text: dict[str, Doc] = {}
     for key in sorted(by_key):
         by_text.setdefault(by_key[key].text.casefold(), by_key[key])
     if not by_text:
@@ -59,7 +96,7 @@ def summary(docstring: str) -> str:
     return text if fits and not text.startswith(">>>") else ""
 
 
-def _all_docs(folder: Path) -> Iterator[TextRow]:
+def _all_docs(folder: Path) -> Iterator[Doc]:
     for name in sorted(sys.stdlib_module_names):
         module = _public_name(name)
         if module.startswith("_") or module in _SKIPPED_MODULES:
@@ -86,7 +123,7 @@ def _sources(folder: Path, name: str, module: str) -> Iterator[tuple[Path, str]]
             yield path, ".".join([module, *dotted])
 
 
-def _docs_of_file(path: Path, dotted: str, module: str) -> Iterator[TextRow]:
+def _docs_of_file(path: Path, dotted: str, module: str) -> Iterator[Doc]:
     tree = ast.parse(path.read_bytes(), filename=str(path))
     yield from _doc(tree, dotted, module)
     for key, node in _definitions(tree.body, dotted):
@@ -107,7 +144,7 @@ def _definitions(body: Iterable[ast.stmt], prefix: str) -> Iterator[tuple[str, _
                 yield from _definitions(block, prefix)
 
 
-def _doc(node: ast.Module | _Definition, key: str, module: str) -> Iterator[TextRow]:
+def _doc(node: ast.Module | _Definition, key: str, module: str) -> Iterator[Doc]:
     text = summary(ast.get_docstring(node, clean=False) or "")
     if text:
-        yield TextRow(key, text, {"module": module})
+        yield Doc(key, text, module)

@@ -8,6 +8,8 @@ import typer
 
 from vdbcluster import __version__
 from vdbcluster.cli.demo import demo
+from vdbcluster.cli.embed_server import embed_server
+from vdbcluster.cli.ingest import ingest
 from vdbcluster.cli.inspect import inspect
 from vdbcluster.cli.options import with_settings
 from vdbcluster.cli.run import run
@@ -41,5 +43,15 @@ def top(
 
 
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(run))
-app.command()(with_settings("milvus", "neighbors", "cluster", "write")(inspect))
+app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))
 app.command()(demo)
+app.command()(
+    with_settings(
+        "source",
+        "embed",
+        "ingest",
+        milvus=("uri", "token", "db", "collection", "timeout"),
+        run=("runs_dir",),
+    )(ingest)
+)
+app.command("embed-server")(embed_server)

@@ -21,23 +21,30 @@ from vdbcluster.config.settings import Settings, load_settings
 SHORT = {"collection": "-c"}
 
 
-def with_settings(*sections: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replace the parameter ``settings`` of a command by the options of some sections."""
+def with_settings(
+    *sections: str, **parts: tuple[str, ...]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace the parameter ``settings`` of a command by the options of some sections.
+
+    ``parts``: sections of which the command has the named settings only.
+    """
+    chosen = {section: Settings.model_fields[section].default.__class__ for section in sections}
+    chosen |= {section: Settings.model_fields[section].default.__class__ for section in parts}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters.values()
         kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own if p.name != "settings"]
         options = [_config_option()]
         places: dict[str, tuple[str, str]] = {}
-        for section in sections:
-            model = Settings.model_fields[section].default.__class__
-            for name, field in model.model_fields.items():
+        for section, model in chosen.items():
+            for name in parts.get(section, model.model_fields):
+                field = model.model_fields[name]
                 parameter = _option(section, name, field, model)
                 places[parameter.name] = (section, name)
                 options.append(parameter)
 
         def run(**values: Any) -> None:
-            given: dict[str, dict[str, Any]] = {section: {} for section in sections}
+            given: dict[str, dict[str, Any]] = {section: {} for section in chosen}
             for name, (section, field_name) in places.items():
                 said = values.pop(name)
                 given[section][field_name] = said if said != [] else None

@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vdbcluster.adapters.embedding.local import LocalEmbedder
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
-from vdbcluster.adapters.milvus.ingest import CollectionSpec, CollectionWriter
-from vdbcluster.adapters.pydocs import standard_library_docs
+from vdbcluster.adapters.pydocs import StandardLibraryDocs
 from vdbcluster.config.settings import (
     ClusterSettings,
+    EmbedSettings,
     MilvusSettings,
     NeighborSettings,
     RunSettings,
     Settings,
+    SourceSettings,
 )
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.manifest import RunManifest
-from vdbcluster.model.texts import IngestReport
-from vdbcluster.pipeline.ingest import ingest
+from vdbcluster.model.records import IngestReport
 from vdbcluster.ports import Observer
+from vdbcluster.wiring.ingest import ingest_source
 from vdbcluster.wiring.main_job import run_job
 
 COLLECTION = "python_docs"
@@ -86,13 +86,9 @@ def run_demo(folder: Path, observer: Observer) -> DemoResult:
     """Ingest, cluster, write back, read the labels again and write ``query.py``."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = demo_settings(folder)
-    docs = standard_library_docs()
-    address = MilvusAddress(settings.milvus.uri)
-    with connect(address, create=True) as connection:
-        writer = CollectionWriter(connection, CollectionSpec(COLLECTION, ("module",), index="FLAT"))
-        ingested = ingest(docs, LocalEmbedder(), writer, observer, total=len(docs))
+    ingested = ingest_source(StandardLibraryDocs(), "pydocs", settings, observer).report
     manifest = run_job(settings, observer)
-    with connect(address) as connection:
+    with connect(MilvusAddress(settings.milvus.uri)) as connection:
         rows = _labelled_rows(connection)
     texts = {cluster.id: cluster.representative or "" for cluster in manifest.clusters}
     clusters = summarize(rows, texts)
@@ -121,6 +117,8 @@ def demo_settings(folder: Path) -> Settings:
         milvus=MilvusSettings(uri=str(folder / "demo.db"), collection=COLLECTION),
         neighbors=NEIGHBORS,
         cluster=CLUSTER,
+        source=SourceSettings(text_field="text", id_field="id", fields=("module",)),
+        embed=EmbedSettings(embedder="local"),
         run=RunSettings(runs_dir=folder / "runs"),
     )
 

@@ -83,8 +83,10 @@ class NeighborSettings(_Frozen):
     concurrency: int = _setting(2, "Searches under way at once, or threads.", ge=1, le=64)
     batch: int = _setting(500, "Vectors per search call.", "--search-batch", ge=1, le=16_384)
     center: bool = _setting(False, "Subtract the mean of the vectors first (local search only).")
-    smooth: Literal["none", "shared-neighbors"] = _setting(
-        "none", "Distance on the edges: as searched, or 1 - share of neighbours in common."
+    smooth: Literal["none", "shared-neighbors", "spectral"] = _setting(
+        "none",
+        "Distance on the edges: as searched, 1 - share of neighbours in common, or between slow "
+        "random walks on the graph.",
     )
     audit: int = _setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
     memory_mb: int = _setting(

@@ -9,6 +9,8 @@ differences of density, which in raw embeddings drown the clusters.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numba
 import numpy as np
 
@@ -17,7 +19,17 @@ from vdbcluster.model.arrays import Int32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 SHARED = "shared-neighbors"
+Smooth = Literal["none", "shared-neighbors", "spectral"]
 _BLOCK_ROWS = 65536
+
+
+def smoothed(graph: NeighborGraph, how: Smooth, seed: int = 0) -> NeighborGraph:
+    """The graph with the distances that ``how`` asks for; ``seed`` is for those that draw lots."""
+    if how == "spectral":
+        from vdbcluster.graph.spectral import spectral_neighbors  # scipy's solver takes a while
+
+        return spectral_neighbors(graph, seed)
+    return shared_neighbors(graph) if how == SHARED else graph
 
 
 def shared_neighbors(graph: NeighborGraph) -> NeighborGraph:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vdbcluster.config.settings import ClusterSettings, Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.exact import exact_neighbors
-from vdbcluster.graph.smooth import shared_neighbors
+from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.hierarchy.bridge import bridges
 from vdbcluster.hierarchy.certificate import certify, refine
@@ -45,14 +45,14 @@ def cluster_graph(
     ``vectors (n, d)`` as ``prepare`` made them for the metric of the graph; ``exact`` says that no
     neighbour is missing from it. Raises ``UsageError`` where an engine cannot do what is asked.
     """
-    smoothed = settings.neighbors.smooth == "shared-neighbors"
-    edges = shared_neighbors(graph) if smoothed else graph
+    how = settings.neighbors.smooth
+    edges = smoothed(graph, how, settings.run.seed)
     params = settings.cluster.params()
     try:
         if settings.cluster.engine == "dense":
             return ClusterResult(dense_reference(edges, params), None, None)
         hierarchy, certificate = _hierarchy(
-            edges, vectors, settings.cluster, exact and not smoothed
+            edges, vectors, settings.cluster, exact and how == "none"
         )
         return ClusterResult(extract(hierarchy, params), hierarchy, certificate)
     except ValueError as error:
@@ -72,7 +72,7 @@ def _hierarchy(
         return hierarchy, certificate
     hierarchy = build(graph, params)
     if params.join == "bridge" and hierarchy.n_components > 1:
-        if graph.metric == "shared-neighbors":
+        if graph.metric in ("shared-neighbors", "spectral"):
             raise ValueError("bridges are measured between vectors; join bridge needs smooth none")
         extra = bridges(hierarchy, vectors, graph.metric, params.min_samples)
         hierarchy = build(graph, params, extra=extra)

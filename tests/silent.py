@@ -11,6 +11,9 @@ class _Nothing:
     def advance(self, rows: int) -> None:
         pass
 
+    def detail(self, text: str) -> None:
+        pass
+
 
 @dataclass
 class Listener:

@@ -1,15 +1,16 @@
 """Places where labels are written, all with the same rows, behind one face.
 
-In: a ``Place`` (backend and way of writing). Out: a ``World``: a collection of odd VARCHAR keys in
-three partitions, what other clients do to it meanwhile, and sinks on it.
+In: a ``Place`` (backend, way of writing, kind of key). Out: a ``World``: a collection of odd keys
+(quotes and the like, or both ends of INT64) in three partitions, what other clients do to it
+meanwhile, and sinks on it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from pymilvus import MilvusClient
@@ -21,11 +22,15 @@ from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.expressions import key_in
 from vdbcluster.adapters.milvus.source import Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.model.labels import LabelBatch, WayName
+from vdbcluster.model.labels import LabelBatch, RowStatus, WayName
 from vdbcluster.ports import LabelSink
 
 ROWS = 90
-SPECIMEN = zoo.by_name("partitions-varchar")
+KeyKind = Literal["VARCHAR", "INT64"]
+SPECIMENS: dict[KeyKind, zoo.Specimen] = {
+    "VARCHAR": zoo.by_name("partitions-varchar"),
+    "INT64": replace(zoo.by_name("partitions-int"), partitions=("p1", "p2"), odd_keys=True),
+}
 Labels = dict[Any, tuple[int, float, float, str]]
 
 
@@ -33,9 +38,10 @@ Labels = dict[Any, tuple[int, float, float, str]]
 class Place:
     backend: str
     way: WayName
+    keys: KeyKind = "VARCHAR"
 
     def __str__(self) -> str:
-        return f"{self.backend}-{self.way}"
+        return f"{self.backend}-{self.way}{'-int' if self.keys == 'INT64' else ''}"
 
 
 def batch_of(keys: Sequence[Any], run: str = "run-1", seed: int = 0) -> LabelBatch:
@@ -65,10 +71,23 @@ def stored(sink: LabelSink) -> Labels:
     return found
 
 
+def settled(sink: LabelSink, batch: LabelBatch, partition: str) -> list[int]:
+    """Write and finish: what became of each row."""
+    outcome = sink.write(batch, partition)
+    gone = set(sink.finish().tolist())
+    told = zip(batch.keys.tolist(), outcome.status.tolist(), strict=True)
+    return [RowStatus.VANISHED if key in gone else status for key, status in told]
+
+
 @dataclass
 class World(ABC):
     keys: list[Any]
     partition_of: list[str]
+
+    @property
+    def new_key(self) -> Any:
+        """A key that no row has."""
+        return 10**9 + 7 if isinstance(self.keys[0], int) else "quite new"
 
     def keys_in(self, partition: str) -> list[Any]:
         return [k for k, p in zip(self.keys, self.partition_of, strict=True) if p == partition]
@@ -93,6 +112,10 @@ class World(ABC):
     @abstractmethod
     def foreign(self) -> Snapshot:
         """Everything about every row that is not ours."""
+
+    @abstractmethod
+    def collections(self) -> set[str]:
+        """Names of all collections that there are."""
 
     @abstractmethod
     def delete(self, keys: Sequence[Any]) -> None: ...
@@ -120,8 +143,11 @@ class MemoryWorld(World):
         rows = zip(held.partition_of, held.keys, held.vectors, held.columns["title"], strict=True)
         return {(p, key): vector.tobytes() + title.encode() for p, key, vector, title in rows}
 
+    def collections(self) -> set[str]:
+        return {self.collection.name}
+
     def delete(self, keys: Sequence[Any]) -> None:
-        self.collection.delete(np.array(keys, object))
+        self.collection.delete(batch_of(keys).keys)
 
     def update(self, key: Any) -> None:
         row = self.collection.keys.tolist().index(key)
@@ -129,7 +155,7 @@ class MemoryWorld(World):
 
     def add(self, key: Any, partition: str) -> None:
         vector = np.ones((1, self.collection.vectors.shape[1]), np.float32)
-        self.collection.insert(np.array([key], object), vector, partition, {"title": ["new"]})
+        self.collection.insert(batch_of([key]).keys, vector, partition, {"title": ["new"]})
 
     def recreate(self) -> None:
         self.collection.recreate()
@@ -142,6 +168,7 @@ class MilvusWorld(World):
     name: str
     way: WayName
     rows: dict[Any, dict[str, Any]] = field(repr=False)
+    specimen: zoo.Specimen
 
     def sink(self, **selection: Any) -> LabelSink:
         chosen = Selection(self.name, zoo.VECTOR, **selection)
@@ -154,6 +181,9 @@ class MilvusWorld(World):
     def foreign(self) -> Snapshot:
         told = structure(self.client, self.name).encode()
         return {**snapshot(self.client, self.name), ("", ""): told}
+
+    def collections(self) -> set[str]:
+        return set(self.client.list_collections())
 
     def delete(self, keys: Sequence[Any]) -> None:
         # Not by ids: the client does not escape them.
@@ -178,26 +208,29 @@ class MilvusWorld(World):
 
     def recreate(self) -> None:
         self.client.drop_collection(self.name)
-        zoo.create(self.client, self.name, SPECIMEN)
+        zoo.create(self.client, self.name, self.specimen)
 
 
-def memory_world() -> MemoryWorld:
-    keys = zoo.make_keys(SPECIMEN, ROWS)
-    places = (zoo.DEFAULT_PARTITION, *SPECIMEN.partitions)
+def memory_world(place: Place) -> MemoryWorld:
+    specimen = SPECIMENS[place.keys]
+    keys = zoo.make_keys(specimen, ROWS)
+    places = (zoo.DEFAULT_PARTITION, *specimen.partitions)
     vectors, _ = zoo.blobs(ROWS)
     collection = MemoryCollection(vectors[:0], columns={"title": []})
     partition_of = [places[i % len(places)] for i in range(ROWS)]
-    for place in places:
-        mine = [i for i in range(ROWS) if partition_of[i] == place]
-        own = np.empty(len(mine), object)
-        own[:] = [keys[i] for i in mine]
-        collection.insert(own, vectors[mine], place, {"title": [f"title {i}" for i in mine]})
+    for part in places:
+        mine = [i for i in range(ROWS) if partition_of[i] == part]
+        own = batch_of([keys[i] for i in mine]).keys
+        collection.insert(own, vectors[mine], part, {"title": [f"title {i}" for i in mine]})
     return MemoryWorld(keys, partition_of, collection)
 
 
 def milvus_world(
-    client: MilvusClient, connection: MilvusConnection, name: str, way: WayName
+    client: MilvusClient, connection: MilvusConnection, name: str, place: Place
 ) -> MilvusWorld:
-    filled = zoo.build(client, name, SPECIMEN, ROWS)
+    specimen = SPECIMENS[place.keys]
+    filled = zoo.build(client, name, specimen, ROWS)
     rows = dict(zip(filled.keys, filled.rows, strict=True))
-    return MilvusWorld(filled.keys, filled.partition_of, client, connection, name, way, rows)
+    return MilvusWorld(
+        filled.keys, filled.partition_of, client, connection, name, place.way, rows, specimen
+    )

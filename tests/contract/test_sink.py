@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -16,14 +17,17 @@ from tests.contract.sink_worlds import (
     batch_of,
     memory_world,
     milvus_world,
+    settled,
     stored,
 )
 from tests.snapshot import diff
-from vdbcluster.errors import CollectionChangedError
+from vdbcluster.errors import CollectionChangedError, RefusedError
 from vdbcluster.model.labels import RowStatus
 
-MEMORY = Place("memory", "memory")
+MEMORY = [Place("memory", "memory"), Place("memory", "memory", "INT64")]
 LITE = [
+    Place(backends.LITE_FILE, "lite-merge", "INT64"),
+    Place(backends.LITE_FILE, "side-collection", "INT64"),
     Place(backends.LITE_FILE, "lite-merge"),
     Place(backends.LITE_FILE, "side-collection"),
     Place(backends.LITE_SERVER, "lite-merge"),
@@ -31,21 +35,24 @@ LITE = [
 EMULATED = [
     Place("2.4", "side-collection"),
     Place("2.5", "guarded-upsert"),
+    Place("2.5", "guarded-upsert", "INT64"),
     Place("2.6", "add-field"),
+    Place("2.6", "add-field", "INT64"),
     Place("2.6", "partial-upsert"),
     Place("3.0", "add-field"),
 ]
 REAL = [
-    pytest.param(Place(backends.REAL_SERVER, way), marks=pytest.mark.server)
+    pytest.param(Place(backends.REAL_SERVER, way, keys), marks=pytest.mark.server)
     for way in ("guarded-upsert", "side-collection")
+    for keys in ("VARCHAR", "INT64")
 ]
 FIXTURES = {
     backends.LITE_FILE: "lite_file",
     backends.LITE_SERVER: "lite_server",
     backends.REAL_SERVER: "real_server",
 }
-everywhere = pytest.mark.parametrize("place", [MEMORY, *LITE, *EMULATED, *REAL], ids=str)
-nearby = pytest.mark.parametrize("place", [MEMORY, *LITE, *EMULATED], ids=str)
+everywhere = pytest.mark.parametrize("place", [*MEMORY, *LITE, *EMULATED, *REAL], ids=str)
+nearby = pytest.mark.parametrize("place", [*MEMORY, *LITE, *EMULATED], ids=str)
 """The real server takes ten seconds for each of these tests: it is given those that tell most."""
 
 pytestmark = pytest.mark.usefixtures("probed_once")
@@ -54,14 +61,14 @@ pytestmark = pytest.mark.usefixtures("probed_once")
 @pytest.fixture
 def world(place: Place, request: pytest.FixtureRequest, collection_name: str) -> Iterator[World]:
     if place.backend == "memory":
-        yield memory_world()
+        yield memory_world(place)
         return
     if place.backend in FIXTURES:
         backend = request.getfixturevalue(FIXTURES[place.backend])
     else:
         backend = request.getfixturevalue("emulate")(place.backend).backend
     with backends.connected(backend) as client, connection_to(backend) as connection:
-        yield milvus_world(client, connection, collection_name, place.way)
+        yield milvus_world(client, connection, collection_name, place)
         for name in client.list_collections():
             if name.startswith(collection_name):
                 client.drop_collection(name)
@@ -75,8 +82,10 @@ def test_labels_come_back_and_nothing_else_changes(world: World) -> None:
     sink.prepare()
 
     sent = world.write_all(sink)
-    sink.finish()
+    gone = sink.finish()
 
+    assert gone.dtype == batch_of(world.keys).keys.dtype
+    assert gone.size == 0
     assert stored(sink) == sent
     assert stored(world.sink()) == sent
     assert diff(before, world.foreign()) == []
@@ -105,13 +114,13 @@ def test_the_world_moves_on_meanwhile(world: World) -> None:
     gone = batch.keys.tolist()[3:9:2]
     world.delete(gone)
     world.update(batch.keys[4])
-    world.add("quite new", "p1")
+    world.add(world.new_key, "p1")
     before = world.foreign()
 
-    outcome = sink.write(batch, "p1")
+    status = settled(sink, batch, "p1")
 
     expected = [RowStatus.VANISHED if k in gone else RowStatus.WRITTEN for k in batch.keys]
-    assert outcome.status.tolist() == expected
+    assert status == expected
     assert stored(sink) == {k: label for k, label in as_dict(batch).items() if k not in gone}
     assert diff(before, world.foreign()) == []
 
@@ -123,10 +132,44 @@ def test_rows_that_are_all_gone_are_no_trouble(world: World) -> None:
     batch = batch_of(world.keys_in("p2"))
     world.delete(batch.keys.tolist())
 
-    outcome = sink.write(batch, "p2")
+    status = settled(sink, batch, "p2")
 
-    assert set(outcome.status.tolist()) == {RowStatus.VANISHED}
+    assert set(status) == {RowStatus.VANISHED}
     assert stored(sink) == {}
+
+
+@everywhere
+def test_a_row_deleted_after_its_label_was_written_leaves_no_label(world: World) -> None:
+    sink = world.sink()
+    sink.prepare()
+    sent = world.write_all(sink)
+    gone = [*world.keys_in("p1")[:2], *world.keys_in("p2")]
+    world.delete(gone)
+
+    told = sink.finish()
+
+    assert set(told.tolist()) <= set(gone)
+    assert stored(sink) == {key: label for key, label in sent.items() if key not in gone}
+    assert sink.finish().size == 0
+
+
+@nearby
+@pytest.mark.parametrize("written", [True, False])
+def test_what_was_reserved_goes_unless_it_was_used(world: World, written: bool) -> None:
+    names = world.collections()
+    sink = world.sink()
+    sent = {}
+
+    with suppress(RefusedError), sink.reserved():
+        assert stored(sink) == {}
+        if written:
+            sink.prepare()
+            sent = world.write_all(sink)
+        raise RefusedError("in the midst of it")
+
+    assert stored(world.sink()) == sent
+    if not written:
+        assert world.collections() == names
 
 
 @nearby

@@ -18,7 +18,8 @@ from tests.emulation import Proxy
 from tests.snapshot import diff, snapshot
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.adapters.milvus.writeback.capabilities import SCRATCH, probe
+from vdbcluster.adapters.milvus.writeback.capabilities import probe
+from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.model.collection import KeyField
 
 pytestmark = pytest.mark.usefixtures("probed_once")

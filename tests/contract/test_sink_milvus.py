@@ -12,10 +12,10 @@ from tests import backends, zoo
 from tests.backends import Backend
 from tests.contract.making import connection_to
 from tests.contract.sink_steps import ALLOWED, PLAIN, counted, label_all, select
-from tests.contract.sink_worlds import as_dict, batch_of, stored
+from tests.contract.sink_worlds import as_dict, batch_of, settled, stored
 from tests.snapshot import diff, snapshot, structure
 from vdbcluster.adapters.milvus.client import MilvusConnection
-from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
+from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink, side
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.labels import LabelFields, RowStatus
 
@@ -169,11 +169,11 @@ def test_a_row_of_nothing_but_labels_cannot_come_to_be(
     sink = choose_sink(connection, select(collection_name), LabelSettings())
     sink.prepare()
     client.delete(collection_name, ids=[3])
-    outcome = sink.write(batch_of([1, 2, 3]), "_default")
+    status = settled(sink, batch_of([1, 2, 3]), "_default")
 
     assert sink.way.name == "side-collection"
     assert "bring it back empty" in sink.way.reason
-    assert outcome.status.tolist() == [1, 1, RowStatus.VANISHED]
+    assert status == [1, 1, RowStatus.VANISHED]
     assert counted(client, collection_name) == 4
 
 
@@ -277,3 +277,21 @@ def test_side_labels_follow_the_filter(
 
     true = {k for k, row in zip(inserted.keys, inserted.rows, strict=True) if row["a_bool"]}
     assert found.keys() == true
+
+
+def test_columns_and_rows_store_the_same(
+    lite: tuple[MilvusClient, MilvusConnection],
+    collection_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, connection = lite
+    found = []
+    for name, columns in ((f"{collection_name}_a", True), (f"{collection_name}_b", False)):
+        zoo.build(client, name, zoo.by_name("bare-varchar"), rows=60)
+        monkeypatch.setattr(side, "sends_columns", lambda _, columns=columns: columns)
+        target = label_all(connection, name, LabelSettings()).way.target
+        rows = client.query(target, "cluster_id >= -1", output_fields=["*"], limit=100)
+        found.append([list(dict(row).values()) for row in rows])
+
+    assert found[0] == found[1]
+    assert len(found[0]) == 60

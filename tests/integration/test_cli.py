@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from tests.integration.test_readme import make_docs
+from tests.integration.docs import make_docs, make_empty
 
 TIMEOUT = 120
+SCRATCH = "vdbcluster_probe_9999999999_0123abcd"  # too young to be dropped by a run
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +36,14 @@ def fill(path: str) -> None:
     schema.add_field("a", DataType.FLOAT_VECTOR, dim=4)
     schema.add_field("b", DataType.FLOAT_VECTOR, dim=4)
     client.create_collection("two", schema=schema)
-    schema = client.create_schema(enable_dynamic_field=True)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
-    index = client.prepare_index_params()
-    index.add_index("vector", index_type="FLAT", metric_type="L2")
-    client.create_collection("empty", schema=schema, index_params=index)
+    for name in ("empty", SCRATCH):
+        make_empty(client, name, 4, "L2")
     client.close()
 
 
-def vdbcluster(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def vdbcluster(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "vdbcluster.cli.main", *arguments],
         capture_output=True,
@@ -53,7 +52,8 @@ def vdbcluster(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         stdin=subprocess.DEVNULL,
         timeout=TIMEOUT,
         check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")},
+        env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")}
+        | (environment or {}),
     )
 
 
@@ -79,6 +79,13 @@ def vdbcluster(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         (["run", "--uri", "http://127.0.0.1:abc", "-c", "docs"], 2, "abc"),
         (["inspect", "--uri", "user:sekrit@host:1", "-c", "docs"], 2, "'host:1' is neither"),
         (["run", "--uri", "{db}", "-c", "docs", "--filter", "cluster_id > 1"], 2, "--label-prefix"),
+        (["run", "--uri", "{db}", "-c", "docs", "--filter", "id > 500"], 4, "filter 'id > 500'"),
+        (
+            ["run", "--uri", "{db}", "-c", "docs", "--filter", "yaer > 3 and id > 5", "--dry-run"],
+            4,
+            "no row has a field 'yaer'",
+        ),
+        (["run", "--uri", "{db}", "-c", SCRATCH], 2, "scratch collection"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -115,10 +122,48 @@ def test_inspect_changes_nothing(database: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_inspect_tells_what_stands_in_the_way(database: Path, tmp_path: Path) -> None:
-    done = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "two")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["-c", "two", "--text-field", "title", "--runs-dir", "/dev/null/x"],
+            [
+                "several vector fields",
+                "/dev/null is no writable directory",
+                "no field 'title' (--text-field)",
+            ],
+        ),
+        (["-c", "docs", "--filter", "id > 500"], ["no row of 'docs' matches the filter 'id > "]),
+    ],
+)
+def test_inspect_tells_what_stands_in_the_way(
+    database: Path, tmp_path: Path, arguments: list[str], told: list[str]
+) -> None:
+    done = vdbcluster(tmp_path, "inspect", "--uri", str(database), *arguments)
     assert done.returncode == 0
-    assert "several vector fields" in done.stdout
+    problems = [line for line in done.stdout.splitlines() if line.startswith("problem ")]
+    assert len(problems) == len(told), done.stdout
+    for line, words in zip(problems, told, strict=True):
+        assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_variable_that_is_no_setting_is_one_line(tmp_path: Path) -> None:
+    done = vdbcluster(tmp_path, "run", "-c", "docs", environment={"VDBCLUSTER__FOO": "1"})
+    assert done.returncode == 2
+    assert done.stderr.startswith("vdbcluster: the environment variable VDBCLUSTER__FOO is no")
+    assert done.stderr.count("\n") == 1
+
+
+def test_verbose_shows_where_an_error_came_from_and_no_chatter_of_libraries(
+    database: Path, tmp_path: Path
+) -> None:
+    plain = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs")
+    more = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs", "-v")
+    assert more.stderr == plain.stderr
+    wrong = vdbcluster(tmp_path, "run", "--uri", str(database), "-c", "dcos", "-v")
+    assert "Traceback" in wrong.stderr
+    assert "did you mean 'docs'" in wrong.stderr.splitlines()[-1]
 
 
 def test_run_then_run_again(database: Path, tmp_path: Path) -> None:

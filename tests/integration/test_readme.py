@@ -6,11 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
-from pymilvus import DataType, MilvusClient
 from typer.testing import CliRunner
 
+from tests.integration.docs import make_docs
 from vdbcluster.cli.app import app
 from vdbcluster.config.settings import Settings
 from vdbcluster.model.labels import LabelFields
@@ -22,21 +21,6 @@ RUN = "<!-- run by tests/integration/test_readme.py -->\n```python\n"
 
 def programs() -> list[str]:
     return [part.split("```", 1)[0] for part in README.split(RUN)[1:]]
-
-
-def make_docs(path: str) -> None:
-    rng = np.random.default_rng(0)
-    centers = rng.normal(0, 3, (4, 16))
-    vectors = np.concatenate([rng.normal(c, 0.4, (60, 16)) for c in centers]).astype(np.float32)
-    client = MilvusClient(path)
-    schema = client.create_schema(enable_dynamic_field=True)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=16)
-    index = client.prepare_index_params()
-    index.add_index("vector", index_type="FLAT", metric_type="COSINE")
-    client.create_collection("docs", schema=schema, index_params=index)
-    client.insert("docs", [{"id": i, "vector": v} for i, v in enumerate(vectors)])
-    client.close()
 
 
 @pytest.mark.parametrize("number", range(len(programs())))
@@ -66,10 +50,13 @@ def test_options_exist(command: str) -> None:
     assert "Example: vdbcluster" in shown.output
 
 
-def test_every_option_of_the_readme_is_one_of_run() -> None:
-    shown = CliRunner(env={"COLUMNS": "300", "TERM": "dumb"}).invoke(app, ["run", "--help"]).output
-    foreign = {"--json", "--allow-full-upsert"}
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - foreign:
+def test_every_option_of_the_readme_exists() -> None:
+    commands = [
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    ]
+    runner = CliRunner(env={"COLUMNS": "300", "TERM": "dumb"})
+    shown = "".join(runner.invoke(app, [command, "--help"]).output for command in commands)
+    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in shown or f"`{option}" not in README, option
 
 

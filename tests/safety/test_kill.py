@@ -23,7 +23,7 @@ from tests.emulation import RELEASES, Proxy, in_front_of
 from tests.safety.kill_points import Ended, Point, kill_at, run_through, spread
 from tests.silent import SILENT
 from tests.snapshot import Snapshot, diff, snapshot
-from vdbcluster.adapters.milvus.writeback.capabilities import SCRATCH
+from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.config.settings import load_settings
 from vdbcluster.wiring.main_job import run_job
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.silent import SILENT
+from tests.silent import SILENT, Listener
 from vdbcluster.adapters.memory import MemoryCollection, MemorySource
-from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.errors import ReadRefusedError
+from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.rows import ReadReport, Rows, VectorPage
-from vdbcluster.pipeline.read import first_of_each, positions, read_rows, usable
+from vdbcluster.pipeline.read import first_of_each, positions, read_rows, read_usable, usable
 
 PLENTY = 1 << 30
 
@@ -27,6 +28,11 @@ class Pages:
     counts: list[int] = field(default_factory=list)
     repeated: int = 0
     hidden: int = 0
+    empty: str = ""
+
+    @property
+    def vector(self) -> VectorField:
+        raise NotImplementedError
 
     def profile(self) -> CollectionProfile:
         raise NotImplementedError
@@ -45,6 +51,9 @@ class Pages:
 
     def hidden_rows(self) -> int:
         return self.hidden
+
+    def why_empty(self) -> str:
+        return self.empty
 
     def texts(self, keys: object, name: str) -> list[str | None]:
         raise NotImplementedError
@@ -146,3 +155,42 @@ def test_memory_source_reads_the_same() -> None:
     rows, report = read_rows(source, SILENT, memory_bytes=PLENTY)
     assert np.array_equal(rows.vectors, vectors[::-1])
     assert report.complete
+
+
+def test_what_is_left_out_is_told_and_counted() -> None:
+    given = [page([1, 2, 2, 4])]
+    given[0].vectors[0] = np.nan
+    given[0] = replace(given[0], without_vector=3)
+    listener = Listener()
+    found = read_usable(Pages(given, [7, 7]), listener, memory_bytes=PLENTY, direction=False)
+    assert found.rows.keys.tolist() == [2, 4]
+    assert found.left_out == 1 + 1 + 3
+    assert found.facts["unusable"] == 1
+    assert len(listener.warnings) == 2
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_mismatch_is_refused_unless_accepted(accept: bool) -> None:
+    source, listener = Pages([page([1, 2, 3])], [5, 5]), Listener()
+
+    def read() -> int:
+        found = read_usable(
+            source, listener, memory_bytes=PLENTY, direction=False, accept_mismatch=accept
+        )
+        return len(found.rows)
+
+    if accept:
+        assert read() == 3
+        assert "3 rows were read, but the server counted 5" in listener.warnings[0]
+        return
+    with pytest.raises(ReadRefusedError, match="3 rows were read, but the server counted 5") as no:
+        read()
+    assert (no.value.facts["rows"], no.value.facts["counted_before"]) == (3, 5)
+    assert no.value.exit_code == 4
+
+
+def test_nothing_selected_is_refused_unless_there_is_nothing() -> None:
+    rules = {"memory_bytes": PLENTY, "direction": True, "accept_mismatch": True}
+    with pytest.raises(ReadRefusedError, match="no row matches"):
+        read_usable(Pages([], empty="no row matches"), SILENT, **rules)
+    assert len(read_usable(Pages([]), SILENT, **rules).rows) == 0

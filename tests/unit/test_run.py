@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,20 @@ import pytest
 
 from tests.silent import Listener
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
+from vdbcluster.adapters.memory import (
+    BruteForceSearch,
+    MemoryCollection,
+    MemorySink,
+    MemorySource,
+)
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import CollectionChangedError, RefusedError, VdbclusterError
-from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome
+from vdbcluster.graph.distance import prepare
+from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome, WriteWay
 from vdbcluster.model.manifest import RunManifest
+from vdbcluster.pipeline.beside import known
+from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.run import Adapters, run
 
 PLAIN = Settings()
@@ -28,9 +37,11 @@ def blobs(n: int = 200, seed: int = 0) -> np.ndarray:
 
 
 def adapters(collection: MemoryCollection, runs: Path, sink: MemorySink | None = None) -> Adapters:
+    source = MemorySource(collection)
     return Adapters(
-        source=MemorySource(collection),
-        sink=sink or MemorySink(collection),
+        source=source,
+        profile=source.profile(),
+        sink=known(sink or MemorySink(collection)),
         search=lambda rows, points: LocalNeighbors(points, "chord"),
         runs=RunDirectory(runs),
         metric="chord",
@@ -113,6 +124,55 @@ def test_rows_left_out_are_not_called_new(tmp_path: Path) -> None:
     assert manifest.clusters[0].representative == "[31mred text"
 
 
+def test_a_selection_without_rows_is_refused(tmp_path: Path) -> None:
+    held = MemoryCollection(blobs())
+    setup = replace(adapters(held, tmp_path), source=MemorySource(held, where=lambda k: k < 0))
+    with pytest.raises(RefusedError, match=r"no row of .* is selected"):
+        run(setup, PLAIN, Listener(), run_id="x", versions={})
+    assert json.loads((tmp_path / "x" / "manifest.json").read_text())["state"] == "refused"
+
+
+def test_the_record_names_the_vector_field_that_was_read(tmp_path: Path) -> None:
+    manifest = do(MemoryCollection(blobs()), tmp_path, dry_run=True)
+    assert PLAIN.milvus.vector_field == ""
+    assert manifest.selection["vector_field"] == "vector"
+
+
+class Rounded(BruteForceSearch):
+    """As a database would: distances in few digits, and of a kind of its own."""
+
+    metric = "euclidean"
+
+    def search(self, which: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        indices, distances = super().search(which, n_neighbors)
+        return indices, np.round(distances, 1)
+
+
+def test_distances_of_a_search_that_does_not_measure_are_measured() -> None:
+    points = prepare(blobs(40), "chord")
+    true = neighbor_graph(LocalNeighbors(points, "chord"), points, "chord", 10, Listener())
+    rough = Rounded(points)
+    assert not np.array_equal(rough.search(np.arange(120), 10)[1], true.distances)
+    found = neighbor_graph(rough, points, "chord", 10, Listener())
+    assert np.array_equal(found.indices, true.indices)
+    assert np.array_equal(found.distances, true.distances)
+    assert found.metric == "chord"
+
+
+class Elsewhere(MemorySink):
+    @property
+    def way(self) -> WriteWay:
+        return WriteWay("memory", "why", "here", stale="labels elsewhere are stale")
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_labels_in_another_place_are_told(tmp_path: Path, dry_run: bool) -> None:
+    held, listener = MemoryCollection(blobs()), Listener()
+    setup = adapters(held, tmp_path, Elsewhere(held))
+    run(setup, PLAIN, listener, run_id="x", versions={}, dry_run=dry_run)
+    assert listener.warnings == ["labels elsewhere are stale"]
+
+
 class Miscounting(MemorySource):
     def count(self) -> int:
         return super().count() + 1
@@ -120,13 +180,7 @@ class Miscounting(MemorySource):
 
 def test_a_miscount_is_refused_unless_accepted(tmp_path: Path) -> None:
     held = MemoryCollection(blobs())
-    wrong = Adapters(
-        Miscounting(held),
-        MemorySink(held),
-        lambda rows, points: LocalNeighbors(points, "chord"),
-        RunDirectory(tmp_path),
-        "chord",
-    )
+    wrong = replace(adapters(held, tmp_path), source=Miscounting(held))
     with pytest.raises(RefusedError, match=r"600 rows were read, but the server counted 601"):
         run(wrong, PLAIN, Listener(), run_id="a", versions={})
     assert not held.labelled.any()
@@ -192,7 +246,7 @@ def test_a_recreated_collection_is_not_written(tmp_path: Path) -> None:
         held.recreate()
         return LocalNeighbors(points, "chord")
 
-    racing = Adapters(setup.source, setup.sink, recreate_then_search, setup.runs, "chord")
+    racing = replace(setup, search=recreate_then_search)
     with pytest.raises(CollectionChangedError):
         run(racing, PLAIN, Listener(), run_id="x", versions={})
     assert len(held) == 0

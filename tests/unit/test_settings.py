@@ -61,6 +61,37 @@ def test_a_wrong_value_is_one_line_with_its_name(
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("VDBCLUSTER__FOO", "VDBCLUSTER__FOO is no setting"),
+        ("VDBCLUSTER__MILVUS__COLECTION", "VDBCLUSTER__MILVUS__COLECTION is no setting"),
+        ("VDBCLUSTER__MILVUS__URI__X", "is no setting"),
+        ("VDBCLUSTER__MILVUS_COLLECTION", "write VDBCLUSTER__MILVUS__COLLECTION"),
+        ("VDBCLUSTER_MILVUS_COLLECTION", "write VDBCLUSTER__MILVUS__COLLECTION"),
+        ("vdbcluster__cluster_min_samples", "write VDBCLUSTER__CLUSTER__MIN_SAMPLES"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=told) as caught:
+        load_settings({})
+    assert "\n" not in str(caught.value)
+
+
+def test_every_setting_can_be_said_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VDBCLUSTER__MILVUS__COLLECTION", "docs")
+    monkeypatch.setenv("vdbcluster__cluster__min_samples", "9")
+    monkeypatch.setenv("VDBCLUSTER__WRITE", '{"adopt": true}')
+    monkeypatch.setenv("VDBCLUSTER_TEST_SOMETHING", "x")
+    settings = load_settings({})
+    assert settings.milvus.collection == "docs"
+    assert settings.cluster.min_samples == 9
+    assert settings.write.adopt
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         load_settings({}, tmp_path / "no.toml")

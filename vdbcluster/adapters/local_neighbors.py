@@ -115,6 +115,10 @@ class LocalNeighbors:
     def exact(self) -> bool:
         return self._exact
 
+    @property
+    def measured(self) -> bool:
+        return True
+
     def index_bytes(self) -> int:
         """Estimated memory of the index and of its training, beside the vectors."""
         n, d = self._vectors.shape

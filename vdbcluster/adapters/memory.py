@@ -14,6 +14,7 @@ inserted and deleted meanwhile, a dropped collection is noticed, a row of NaN is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any
 
@@ -171,6 +172,11 @@ class MemorySource:
             loaded=True,
         )
 
+    @property
+    def vector(self) -> VectorField:
+        """The one vector field."""
+        return self.profile().vectors[0]
+
     def identity(self) -> str:
         """As in ``profile``."""
         return self._collection.identity
@@ -202,6 +208,10 @@ class MemorySource:
     def hidden_rows(self) -> int:
         """Every row can be read."""
         return 0
+
+    def why_empty(self) -> str:
+        """See ``ports.VectorSource``."""
+        return f"no row of {self._collection.name!r} is selected" if len(self._collection) else ""
 
     def texts(self, keys: KeyArray, field: str) -> list[str | None]:
         """The column's value for each key; None where the row or its value is absent."""
@@ -244,6 +254,10 @@ class MemorySink:
                 held.run_ids[rows],
             )
 
+    def reserved(self) -> AbstractContextManager[None]:
+        """Nothing takes long."""
+        return nullcontext()
+
     def prepare(self) -> None:
         _check_identity(self._collection, self._identity)
 
@@ -266,8 +280,9 @@ class MemorySink:
     def remove(self, batch: LabelBatch) -> int:  # noqa: ARG002 - labels go with their rows
         return 0
 
-    def finish(self) -> None:
-        """Nothing to make durable."""
+    def finish(self) -> KeyArray:
+        """Nothing to make durable; labels go with their rows."""
+        return self._collection.keys[:0]
 
 
 class BruteForceSearch:
@@ -278,6 +293,7 @@ class BruteForceSearch:
     """
 
     exact = True
+    measured = False
     _BLOCK_CELLS = 4_000_000
 
     def __init__(self, vectors: npt.ArrayLike, metric: str = "euclidean") -> None:

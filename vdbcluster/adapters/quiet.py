@@ -11,6 +11,9 @@ class _NoProgress:
     def advance(self, rows: int) -> None:
         """Nobody watches."""
 
+    def detail(self, text: str) -> None:
+        """Nobody watches."""
+
 
 class QuietObserver:
     """``Observer`` that shows no progress and no notes."""

@@ -29,6 +29,16 @@ class RunDirectory:
         """The directory of one run."""
         return self._root / run_id
 
+    def obstacle(self) -> str:
+        """Why no record can be kept here, as far as can be told without writing; empty if none."""
+        there = next((path for path in (self._root, *self._root.parents) if path.exists()), None)
+        if there is not None and there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return ""
+        return (
+            f"the record of a run cannot be kept in {self._root} ({there} is no writable "
+            "directory); name one with --runs-dir"
+        )
+
     def save(self, manifest: RunManifest) -> None:
         text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
         self._put(manifest.run_id, "manifest.json", lambda file: file.write(text.encode()))

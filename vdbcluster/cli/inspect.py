@@ -18,6 +18,8 @@ def inspect(
 ) -> None:
     """Say what a collection is and what a run would do; changes nothing.
 
+    Takes the options of run, so that the same line can be looked at first.
+
     Example: vdbcluster inspect --uri http://localhost:19530 -c articles
     """
     observer = TerminalObserver()

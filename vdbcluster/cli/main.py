@@ -7,6 +7,8 @@ that an interrupt is answered from the start.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -14,18 +16,24 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from vdbcluster.cli.printable import printable
 from vdbcluster.errors import VdbclusterError
 
 INTERRUPTED = 130
+OBJECTS = 50_000
+"""Made between two looks of the garbage collector: imports and pages of rows make millions, and
+hardly a cycle among them."""
 INTERRUPT_LINE = "vdbcluster: interrupted; no row was harmed. Run the same command again to finish"
 
 
 def main() -> NoReturn:
     """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    gc.set_threshold(OBJECTS, 20, 100)
+    atexit.register(gc.freeze)  # last of all: the process ends, so nobody has to look for garbage
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines about idle channels help nobody
     verbose = "-v" in sys.argv[1:] or "--verbose" in sys.argv[1:]
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.CRITICAL)
+    logging.basicConfig(level=logging.WARNING if verbose else logging.CRITICAL)
     try:
         from vdbcluster.cli.app import app
 
@@ -53,7 +61,7 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _end(line: str, code: int) -> NoReturn:
     if line:
-        sys.stderr.write(" ".join(line.split()) + "\n")
+        sys.stderr.write(printable(" ".join(line.split())) + "\n")
     sys.stderr.flush()
     try:
         sys.stdout.flush()

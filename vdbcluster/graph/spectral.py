@@ -79,7 +79,7 @@ def _slow(weights: csr_array, root: Float64Array, seed: int) -> Float64Array:
     n = root.shape[0]
     scale = diags_array(1 / root)
     adjacency = csr_array(scale @ weights @ scale, dtype=np.float32)
-    steady = np.divide(root, np.linalg.norm(root), dtype=np.float32)
+    steady = np.asarray(root / np.linalg.norm(root), np.float32)
     operator = LinearOperator(
         (n, n),
         matvec=lambda x: adjacency @ x - steady * (steady @ x),

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from vdbcluster.hierarchy.components import connected_components
     from vdbcluster.hierarchy.engine import build, is_compiled
     from vdbcluster.hierarchy.extraction import extract
+    from vdbcluster.hierarchy.warm import warm_up
 
-__all__ = ["build", "connected_components", "extract", "is_compiled"]
+__all__ = ["build", "connected_components", "extract", "is_compiled", "warm_up"]
 
 _HOME = {
     "build": "engine",
     "is_compiled": "engine",
     "extract": "extraction",
     "connected_components": "components",
+    "warm_up": "warm",
 }
 
 

@@ -7,8 +7,6 @@ Promise: numbered from 0 by the first row of each; as many as ``Hierarchy.n_comp
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components as label_components
 
 from vdbcluster.model.arrays import Int32Array
 from vdbcluster.model.hierarchy import Hierarchy
@@ -19,6 +17,10 @@ def connected_components(hierarchy: Hierarchy) -> Int32Array:
 
     A row with fewer than ``min_samples`` neighbours is a component of its own.
     """
+    # a third of a second to import, and most runs have one component
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components as label_components
+
     tree, n = hierarchy.spanning_tree, hierarchy.n_rows
     known = ~tree.joined
     ends = (tree.left[known], tree.right[known])

@@ -49,11 +49,15 @@ class LabelFields:
 
 @dataclass(frozen=True, slots=True)
 class WriteWay:
-    """One rung of the write-back ladder: its name, why, and where labels will be found."""
+    """One rung of the write-back ladder: its name, why, and where labels will be found.
+
+    ``stale``: a line about labels of earlier runs in another place, empty if there are none.
+    """
 
     name: WayName
     reason: str
     target: str
+    stale: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

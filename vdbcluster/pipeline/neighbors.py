@@ -1,7 +1,8 @@
 """One neighbour pass over all rows, and its audit against exact search.
 
-In: a ``NeighborSearch`` over the rows. Out: ``NeighborGraph``, ``RecallAudit``.
-Promise: O(n k) memory beyond the vectors.
+In: a ``NeighborSearch`` over the rows, and their prepared vectors. Out: ``NeighborGraph``,
+``RecallAudit``. Promise: O(n k) memory beyond the vectors; the distances of the graph are those of
+``graph.measure``, whoever searched.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from vdbcluster.graph.exact import exact_neighbors
+from vdbcluster.graph.measure import measure
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.ports import NeighborSearch, Observer
@@ -18,9 +20,14 @@ BATCH = 4000  # a multiple of what is sent to a server at once
 
 
 def neighbor_graph(
-    search: NeighborSearch, n_rows: int, k: int, observer: Observer
+    search: NeighborSearch, points: Float32Array, metric: str, k: int, observer: Observer
 ) -> NeighborGraph:
-    """The ``k`` nearest neighbours of every row, in batches; fewer where there are fewer rows."""
+    """The ``k`` nearest neighbours of every row, in batches; fewer where there are fewer rows.
+
+    ``points (n, d)`` as ``graph.distance.prepare`` made them for ``metric``, which is that of the
+    graph; the search may go by another that orders neighbours alike.
+    """
+    n_rows = len(points)
     k = max(1, min(k, n_rows - 1))
     indices = np.full((n_rows, k), PADDING, np.int32)
     distances = np.full((n_rows, k), np.inf, np.float32)
@@ -29,7 +36,9 @@ def neighbor_graph(
             which = np.arange(start, min(start + BATCH, n_rows))
             indices[which], distances[which] = search.search(which, k)
             progress.advance(which.shape[0])
-    return NeighborGraph(indices, distances, search.metric)
+    if search.measured and search.metric == metric:
+        return NeighborGraph(indices, distances, metric)
+    return measure(points, indices, metric)
 
 
 def audit(

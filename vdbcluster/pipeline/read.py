@@ -1,6 +1,6 @@
 """Read a selection into ``Rows``, and say whether everything was read.
 
-In: a ``VectorSource``. Out: ``Rows`` in canonical order, ``ReadReport``.
+In: a ``VectorSource``. Out: ``Selected``: usable ``Rows`` in canonical order, and counts.
 Promise: a key that comes twice is kept once and counted; memory beyond the rows themselves is one
 page; rows larger than ``memory_bytes`` live in a temporary file that vanishes with the process.
 """
@@ -8,13 +8,93 @@ page; rows larger than ``memory_bytes`` live in a temporary file that vanishes w
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from vdbcluster.errors import CollectionChangedError, ReadRefusedError
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array, Keys
+from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.rows import ReadReport, Rows, VectorPage
 from vdbcluster.ports import Observer, VectorSource
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """Rows that can be clustered; ``facts`` count those that were read, by name.
+
+    ``left_out``: rows that the server counts and that are not among ``rows``.
+    """
+
+    rows: Rows
+    facts: Mapping[str, int]
+    left_out: int
+
+
+def read_usable(
+    source: VectorSource,
+    observer: Observer,
+    *,
+    memory_bytes: int,
+    direction: bool,
+    accept_mismatch: bool = False,
+) -> Selected:
+    """Read all rows, leave out those without a usable vector, and tell the observer of them.
+
+    ``direction``: as in ``usable``. Raises ``ReadRefusedError`` if nothing is selected of a
+    collection that has rows and, unless ``accept_mismatch``, if the server counts other rows than
+    it gave.
+    """
+    found, report = read_rows(source, observer, memory_bytes=memory_bytes)
+    rows, unusable = usable(found, direction=direction)
+    facts: dict[str, int] = asdict(report) | {"unusable": unusable}
+    if not report.counted_before and not report.counted_after and (why := source.why_empty()):
+        raise ReadRefusedError(why, facts)
+    _tell(report, unusable, observer)
+    if not report.complete:
+        told = _mismatch(report)
+        if not accept_mismatch:
+            raise ReadRefusedError(
+                f"{told}; nothing was written. Run again when writes have settled, or pass "
+                "--accept-mismatch",
+                facts,
+            )
+        observer.warn(f"{told}; going on as --accept-mismatch says")
+    return Selected(rows, facts, unusable + report.without_vector + report.duplicates)
+
+
+def _tell(report: ReadReport, unusable: int, observer: Observer) -> None:
+    if unusable:
+        observer.warn(f"{unusable:,} rows hold NaN, an infinity or only zeros and are left out")
+    if report.duplicates:
+        observer.warn(f"{report.duplicates:,} rows share their key with another; kept once")
+    if report.without_vector:
+        observer.note(f"{report.without_vector:,} rows have no vector and are left out")
+    if not report.rows:
+        observer.warn("there is no row with a vector, so there is nothing to cluster")
+
+
+def _mismatch(report: ReadReport) -> str:
+    told = (
+        f"{report.rows + report.duplicates + report.without_vector:,} rows were read, but the "
+        f"server counted {report.counted_before:,} before and {report.counted_after:,} after"
+    )
+    if report.unreadable:
+        told += (
+            f" ({report.unreadable:,} of them the server gives to nobody: their key is the "
+            "largest INT64)"
+        )
+    return told
+
+
+def check_same(source: VectorSource, read: CollectionProfile) -> None:
+    """``CollectionChangedError`` if the collection is not the one that was ``read``."""
+    if source.identity() != read.identity:
+        raise CollectionChangedError(
+            f"the collection {read.name} was dropped and created anew while it was "
+            "clustered; nothing was written, run again"
+        )
 
 
 def read_rows(

@@ -1,37 +1,40 @@
 """The main job: read, find neighbours, cluster, plan, write, verify.
 
 In: adapters behind ports, ``Settings``. Out: ``RunManifest``, also kept in the run store.
-Promise: nothing is written to the collection before the plan is stored; a dry run writes nothing
-there at all; interrupted anywhere, a second run finishes the job.
+Promise: nothing is written to the collection before the plan is stored; a dry run writes nothing at
+all to the database; interrupted anywhere, a second run finishes the job.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import CollectionChangedError, RefusedError
+from vdbcluster.errors import ReadRefusedError, RefusedError
 from vdbcluster.graph.distance import ON_SPHERE, prepare
-from vdbcluster.graph.measure import measure
-from vdbcluster.hierarchy import is_compiled
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelPlan
 from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
-from vdbcluster.model.rows import ReadReport, Rows
-from vdbcluster.pipeline.cluster import ClusterResult, cluster_graph
+from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.neighbors import audit, neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
-from vdbcluster.pipeline.read import read_rows, usable
+from vdbcluster.pipeline.read import check_same, read_usable
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer, RunStore, VectorSource
+
+if TYPE_CHECKING:
+    from vdbcluster.pipeline.cluster import ClusterResult
 
 TEXT_SHOWN = 80
 
@@ -40,19 +43,19 @@ TEXT_SHOWN = 80
 class Adapters:
     """What a run works with; ``search`` is made once the rows are known.
 
+    ``profile`` is what the source was when it was opened. ``sink`` may still be in the making: that
+    there is no safe one is told at the next step of any stage.
     ``metric`` is the distance of ``vdbcluster.graph.distance`` that rows are compared by;
-    ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors;
-    ``measured`` says that ``search`` returns the distances of ``graph.measure`` already. A
-    database's own are rounded, sometimes quantised, and differ between (i, j) and (j, i).
+    ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors.
     """
 
     source: VectorSource
-    sink: LabelSink
+    profile: CollectionProfile
+    sink: Future[LabelSink]
     search: Callable[[Rows, Float32Array], NeighborSearch]
     runs: RunStore
     metric: str
     prepare_in_place: bool = True
-    measured: bool = True
 
 
 def run(
@@ -68,20 +71,23 @@ def run(
     """Do the whole job for one selection; see the module for what is promised.
 
     ``confirm`` is asked once, between plan and writing. Raises ``RefusedError`` if rows read and
-    rows counted disagree, or if ``confirm`` says no.
+    rows counted disagree, if no row is selected, or if ``confirm`` says no.
     """
-    job = _Job(adapters, settings, observer, adapters.source.profile(), run_id, versions)
+    job = _Job(adapters, settings, minded(observer, adapters.sink), run_id, versions)
     job.record("reading")
     rows = job.read()
-    result = job.cluster(rows)
-    plan = job.plan(rows, result.clustering)
-    if dry_run:
-        return job.record("dry-run")
-    if not confirm(plan):
-        job.record("refused")
-        raise RefusedError("not confirmed; nothing was written")
-    job.record("writing")
-    job.write(plan)
+    points = job.prepared(rows)
+    graph, exact = job.neighbors(rows, points)
+    with nullcontext() if dry_run else job.sink.reserved():
+        result = job.cluster(rows, points, graph, exact=exact)
+        plan = job.plan(rows, result.clustering)
+        if dry_run:
+            return job.record("dry-run")
+        if not confirm(plan):
+            job.record("refused")
+            raise RefusedError("not confirmed; nothing was written")
+        job.record("writing")
+        job.write(plan)
     return job.record("written")
 
 
@@ -92,76 +98,56 @@ class _Job:
     adapters: Adapters
     settings: Settings
     observer: Observer
-    profile: CollectionProfile
     run_id: str
     versions: Mapping[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     clusters: tuple[ClusterRow, ...] = ()
-
-    def read(self) -> Rows:
-        with self._timed("read"):
-            rows, report = read_rows(
-                self.adapters.source,
-                self.observer,
-                memory_bytes=self.settings.neighbors.memory_mb << 20,
-            )
-        rows, unusable = usable(rows, direction=self.adapters.metric in ON_SPHERE)
-        self.facts["read"] = asdict(report) | {"unusable": unusable}
-        if unusable:
-            self.observer.warn(
-                f"{unusable:,} rows hold NaN, an infinity or only zeros and are left out"
-            )
-        self._check_read(report)
-        return rows
+    left_out: int = 0
 
     @property
-    def _left_out(self) -> int:
-        """Rows that the server counts and no label is for."""
-        read = self.facts["read"]
-        return int(read["unusable"] + read["without_vector"] + read["duplicates"])
+    def profile(self) -> CollectionProfile:
+        return self.adapters.profile
 
-    def _check_read(self, report: ReadReport) -> None:
-        if report.duplicates:
-            self.observer.warn(
-                f"{report.duplicates:,} rows share their key with another; kept once"
-            )
-        if report.without_vector:
-            self.observer.note(f"{report.without_vector:,} rows have no vector and are left out")
-        if not report.rows:
-            self.observer.warn("no row is selected; there is nothing to cluster")
-        if report.complete:
-            return
-        told = (
-            f"{report.rows + report.duplicates + report.without_vector:,} rows were read, but the "
-            f"server counted {report.counted_before:,} before and {report.counted_after:,} after"
-        )
-        if report.unreadable:
-            told += (
-                f" ({report.unreadable:,} of them the server gives to nobody: their key is the "
-                "largest INT64)"
-            )
-        if not self.settings.write.accept_mismatch:
+    def read(self) -> Rows:
+        try:
+            with self._timed("read"):
+                selected = read_usable(
+                    self.adapters.source,
+                    self.observer,
+                    memory_bytes=self.settings.neighbors.memory_mb << 20,
+                    direction=self.adapters.metric in ON_SPHERE,
+                    accept_mismatch=self.settings.write.accept_mismatch,
+                )
+        except ReadRefusedError as error:
+            self.facts["read"] = error.facts
             self.record("refused")
-            raise RefusedError(
-                f"{told}; nothing was written. Run again when writes have settled, or pass "
-                "--accept-mismatch"
-            )
-        self.observer.warn(f"{told}; going on as --accept-mismatch says")
+            raise
+        self.facts["read"] = selected.facts
+        self.left_out = selected.left_out
+        return selected.rows
 
-    def cluster(self, rows: Rows) -> ClusterResult:
-        points = self._prepared(rows)
+    @property
+    def sink(self) -> LabelSink:
+        """Waits until the way of writing is known; ``RefusedError`` if none is safe."""
+        return self.adapters.sink.result()
+
+    def neighbors(self, rows: Rows, points: Float32Array) -> tuple[NeighborGraph, bool]:
+        """The neighbour graph, and whether it is exact."""
         search = self.adapters.search(rows, points)
-        with self._timed("neighbors"):
-            graph = neighbor_graph(search, len(rows), self.settings.n_neighbors, self.observer)
-            if not self.adapters.measured:
-                graph = measure(points, graph.indices, self.adapters.metric)
+        with beside(_load_clustering), self._timed("neighbors"):
+            graph = neighbor_graph(
+                search, points, self.adapters.metric, self.settings.n_neighbors, self.observer
+            )
         self.facts["neighbors"] = {
             "engine": search.description,
             "metric": graph.metric,
             "n_neighbors": graph.n_neighbors,
             "exact": search.exact,
         }
+        return graph, search.exact
+
+    def _audit(self, graph: NeighborGraph, points: Float32Array) -> None:
         with self._timed("audit"):
             found = audit(
                 graph,
@@ -171,16 +157,24 @@ class _Job:
                 self.observer,
             )
         self.facts["audit"] = asdict(found)
+
+    def cluster(
+        self, rows: Rows, points: Float32Array, graph: NeighborGraph, *, exact: bool
+    ) -> ClusterResult:
+        from vdbcluster.hierarchy import is_compiled
+        from vdbcluster.pipeline.cluster import cluster_graph
+
+        self._audit(graph, points)
         if not is_compiled():
             self.observer.note("compiling the clustering stage, once; about ten seconds")
         with self._timed("cluster"), self.observer.stage("cluster", len(rows)) as progress:
-            result = cluster_graph(graph, points, self.settings, exact=search.exact)
+            result = cluster_graph(graph, points, self.settings, exact=exact)
             progress.advance(len(rows))
         self.facts["clustering"] = _clustering_facts(result)
         self.clusters = self._table(rows, points, result.clustering)
         return result
 
-    def _prepared(self, rows: Rows) -> Float32Array:
+    def prepared(self, rows: Rows) -> Float32Array:
         if not len(rows):
             return rows.vectors
         return prepare(
@@ -211,14 +205,17 @@ class _Job:
 
     def plan(self, rows: Rows, clustering: Clustering) -> LabelPlan:
         with self._timed("plan"):
-            plan = plan_labels(rows, clustering, self.adapters.sink.stored(), self.run_id)
+            sink = self.adapters.sink.result()
+            if sink.way.stale:
+                self.observer.warn(sink.way.stale)
+            plan = plan_labels(rows, clustering, sink.stored(), self.run_id)
         moved = plan.had_label & (plan.old_cluster_id != plan.new.cluster_id)
         self.facts["plan"] = {
             "changed": int(plan.changed.sum()),
             "unlabelled_before": int((~plan.had_label).sum()),
             "moved": int(moved.sum()),
         }
-        self.facts["way"] = asdict(self.adapters.sink.way)
+        self.facts["way"] = asdict(self.sink.way)
         self.adapters.runs.save_arrays(
             self.run_id,
             {
@@ -234,18 +231,14 @@ class _Job:
         return plan
 
     def write(self, plan: LabelPlan) -> None:
-        if self.adapters.source.identity() != self.profile.identity:
-            raise CollectionChangedError(
-                f"the collection {self.profile.name} was dropped and created anew while it was "
-                "clustered; nothing was written, run again"
-            )
+        check_same(self.adapters.source, self.profile)
         with self._timed("write"):
             report = write_labels(
                 plan,
-                self.adapters.sink,
+                self.sink,
                 self.adapters.source,
                 self.observer,
-                left_out=self._left_out,
+                left_out=self.left_out,
             )
         self.facts["write"] = asdict(report)
 
@@ -260,7 +253,7 @@ class _Job:
             identity=self.profile.identity,
             selection={
                 "server": self.profile.server.address,
-                "vector_field": milvus.vector_field,
+                "vector_field": self.adapters.source.vector.name,
                 "filter": milvus.filter,
                 "partitions": list(milvus.partitions),
             },
@@ -278,6 +271,13 @@ class _Job:
         start = time.perf_counter()
         yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+def _load_clustering() -> None:
+    """The compiler behind the clustering takes longer to import than all that came before it."""
+    from vdbcluster.hierarchy import warm_up
+
+    warm_up()
 
 
 def representative(points: Float32Array, exemplars: Int64Array) -> int:

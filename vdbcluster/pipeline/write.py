@@ -14,6 +14,7 @@ import numpy as np
 
 from vdbcluster.model.arrays import BoolArray, Int8Array, Int64Array
 from vdbcluster.model.labels import LabelBatch, LabelPlan, RowStatus, WriteReport
+from vdbcluster.pipeline.beside import beside
 from vdbcluster.pipeline.plan import same_labels
 from vdbcluster.pipeline.read import positions
 from vdbcluster.ports import LabelSink, Observer, VectorSource
@@ -36,21 +37,31 @@ def write_labels(
     ``left_out``: rows that were read but cannot be clustered, and so are not in the plan.
     """
     writing = _Writing(plan, sink)
-    to_send = np.flatnonzero(plan.changed)
-    if to_send.size:
-        sink.prepare()
-        writing.send(to_send, observer, "write")
-        sink.finish()
-    present, differing, stale = _verify(plan, sink, observer)
-    expected = np.isin(writing.status, (UNTOUCHED, RowStatus.WRITTEN))
-    mend = np.flatnonzero(expected & (~present | differing))
+    writing.send(np.flatnonzero(plan.changed), observer, "write")
+    found = _read_back(plan, sink, source, observer)
+    mend = np.flatnonzero(writing.wrong(found))
     if mend.size:
-        sink.prepare()
         writing.send(mend, observer, "write again")
-        sink.finish()
-        present, differing, stale = _verify(plan, sink, observer)
-    removed = sum(sink.remove(batch) for batch in stale)
-    return writing.report(source.count() - left_out, present, differing, len_of(stale) - removed)
+        found = _read_back(plan, sink, source, observer)
+    removed = sum(sink.remove(batch) for batch in found.strangers)
+    return writing.report(found, found.labelled - removed, left_out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What is stored: rows of the plan with a label and those whose label differs, ``(n,) bool``.
+
+    ``strangers``: labels of rows that are not in the plan. ``counted``: rows that there are.
+    """
+
+    present: BoolArray
+    differing: BoolArray
+    strangers: list[LabelBatch]
+    counted: int
+
+    @property
+    def labelled(self) -> int:
+        return int(np.count_nonzero(self.present)) + sum(len(batch) for batch in self.strangers)
 
 
 @dataclass
@@ -64,7 +75,10 @@ class _Writing:
         self.status = np.full(len(self.plan.new), UNTOUCHED, np.int8)
 
     def send(self, which: Int64Array, observer: Observer, stage: str) -> None:
-        """Send rows partition by partition, in batches of one partition each."""
+        """Send rows partition by partition, in batches of one partition each; nothing if none."""
+        if not which.size:
+            return
+        self.sink.prepare()
         with observer.stage(stage, which.shape[0]) as progress:
             for code, partition in enumerate(self.plan.partitions):
                 mine = which[self.plan.partition_of[which] == code]
@@ -75,35 +89,39 @@ class _Writing:
                     if outcome.message and outcome.message not in self.messages:
                         self.messages.append(outcome.message)
                     progress.advance(rows.shape[0])
+            gone = positions(self.sink.finish(), self.plan.new.keys)
+            self.status[gone[gone >= 0]] = RowStatus.VANISHED
 
-    def report(
-        self, counted: int, present: BoolArray, differing: BoolArray, foreign: int
-    ) -> WriteReport:
+    def wrong(self, found: _Found) -> BoolArray:
+        """Rows that should have their label and do not, ``(n,) bool``."""
+        expected = np.isin(self.status, (UNTOUCHED, RowStatus.WRITTEN))
+        wrong: BoolArray = expected & (~found.present | found.differing)
+        return wrong
+
+    def report(self, found: _Found, labelled: int, left_out: int) -> WriteReport:
         def tally(status: int) -> int:
             return int(np.count_nonzero(self.status == status))
 
-        expected = np.isin(self.status, (UNTOUCHED, RowStatus.WRITTEN))
-        labelled = int(np.count_nonzero(present)) + foreign
         return WriteReport(
             written=tally(RowStatus.WRITTEN),
             unchanged=tally(UNTOUCHED),
             vanished=tally(RowStatus.VANISHED),
             skipped=tally(RowStatus.CHANGED),
             failed=tally(RowStatus.FAILED),
-            unlabelled=max(0, counted - labelled),
-            mismatched=int(np.count_nonzero(expected & (~present | differing))),
+            unlabelled=max(0, found.counted - left_out - labelled),
+            mismatched=int(np.count_nonzero(self.wrong(found))),
             messages=tuple(self.messages),
         )
 
 
-def _verify(
-    plan: LabelPlan, sink: LabelSink, observer: Observer
-) -> tuple[BoolArray, BoolArray, list[LabelBatch]]:
-    """Read all labels back: rows with one, rows that differ, labels of rows not in the plan."""
+def _read_back(
+    plan: LabelPlan, sink: LabelSink, source: VectorSource, observer: Observer
+) -> _Found:
+    """Read all labels, and beside that count the rows."""
     n = len(plan.new)
     present, differing = np.zeros(n, bool), np.zeros(n, bool)
     strangers: list[LabelBatch] = []
-    with observer.stage("verify", n) as progress:
+    with beside(source.count) as counted, observer.stage("verify", n) as progress:
         for batch in sink.stored():
             at = positions(batch.keys, plan.new.keys)
             known = at >= 0
@@ -113,9 +131,4 @@ def _verify(
             present[at] = True
             differing[at] = ~same_labels(plan.new.take(at), batch.take(known))
             progress.advance(batch.keys.shape[0])
-    return present, differing, strangers
-
-
-def len_of(batches: list[LabelBatch]) -> int:
-    """Rows in all batches."""
-    return sum(len(batch) for batch in batches)
+    return _Found(present, differing, strangers, counted.result())

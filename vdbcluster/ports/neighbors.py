@@ -25,6 +25,14 @@ class NeighborSearch(Protocol):
         """Whether every neighbour is certain to be found."""
         ...
 
+    @property
+    def measured(self) -> bool:
+        """Whether distances are those of ``graph.measure``.
+
+        A database's own are rounded, sometimes quantised, and differ between (i, j) and (j, i).
+        """
+        ...
+
     def search(self, which: Int64Array, n_neighbors: int) -> tuple[Int32Array, Float32Array]:
         """Neighbours of the rows at positions ``which (m,)``.
 

@@ -9,6 +9,10 @@ from typing import Protocol
 class Progress(Protocol):
     def advance(self, rows: int) -> None: ...
 
+    def detail(self, text: str) -> None:
+        """A few words beside the bar, each time in place of the last ones."""
+        ...
+
 
 class Observer(Protocol):
     def stage(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from vdbcluster.model.arrays import Keys
 from vdbcluster.model.labels import LabelBatch, WriteOutcome, WriteWay
 
 
@@ -23,6 +25,14 @@ class LabelSink(Protocol):
         """
         ...
 
+    def reserved(self) -> AbstractContextManager[None]:
+        """Have what takes the server long begun, where it touches nothing of the user's.
+
+        That is an empty side collection; if the context ends before ``write``, it is taken away
+        again.
+        """
+        ...
+
     def prepare(self) -> None:
         """Make the target able to hold labels (add fields, create the side collection).
 
@@ -33,10 +43,11 @@ class LabelSink(Protocol):
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
         """Write labels of rows of one partition.
 
-        A row deleted meanwhile stays deleted (``VANISHED``); a row updated meanwhile keeps its
-        update; a failure of single rows is ``FAILED``, never an exception. Raises
-        ``BackendUnavailableError`` if the server stays away, ``CollectionChangedError`` if the
-        collection is not the one that was read.
+        A row deleted meanwhile stays deleted: it is ``VANISHED``, or, where labels are kept apart
+        from the rows, told by ``finish``. A row updated meanwhile keeps its update; a failure of
+        single rows is ``FAILED``, never an exception. Raises ``BackendUnavailableError`` if the
+        server stays away, ``CollectionChangedError`` if the collection is not the one that was
+        read.
         """
         ...
 
@@ -44,6 +55,10 @@ class LabelSink(Protocol):
         """Take away labels of rows that no longer exist; only a side collection can have any."""
         ...
 
-    def finish(self) -> None:
-        """Make the writes durable and filterable: flush once, scalar index where it profits."""
+    def finish(self) -> Keys:
+        """Make the writes durable and filterable: flush once, scalar index where it profits.
+
+        Returns the keys ``(m,)`` written since the last ``finish`` whose rows are gone by now, and
+        whose labels were therefore taken away again; only a side collection can have any.
+        """
         ...

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from vdbcluster.model.arrays import Keys
-from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.rows import VectorPage
 
 
 class VectorSource(Protocol):
     """A selection (vector field, filter, partitions) of one collection. Never writes."""
+
+    @property
+    def vector(self) -> VectorField:
+        """The vector field that is read."""
+        ...
 
     def profile(self) -> CollectionProfile:
         """What the collection is now. Raises ``BackendError`` if it does not exist."""
@@ -42,6 +47,10 @@ class VectorSource(Protocol):
 
     def hidden_rows(self) -> int:
         """Rows that the server counts but gives to nobody."""
+        ...
+
+    def why_empty(self) -> str:
+        """For when ``count`` is 0: why no row is selected; empty if the collection has none."""
         ...
 
     def texts(self, keys: Keys, field: str) -> list[str | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vdbcluster.adapters.milvus.effort import ann_index
+from vdbcluster.adapters.milvus.writeback.own import own_purpose
 from vdbcluster.config.settings import NeighborSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.distance import ON_BITS
@@ -56,7 +57,14 @@ class Choice:
 
 
 def choose(profile: CollectionProfile, vector: VectorField, settings: NeighborSettings) -> Choice:
-    """Decide; raises ``UsageError`` if the settings contradict the field or its index."""
+    """Decide; raises ``UsageError`` if the settings contradict the field or its index.
+
+    And if the collection is one of our own, whose vectors mean nothing.
+    """
+    if purpose := own_purpose(profile):
+        raise UsageError(
+            f"{profile.name!r} {purpose}; name the collection that holds your rows (--collection)"
+        )
     metric = _metric(vector, settings)
     why_not = _why_not_milvus(profile, vector, metric, settings)
     if settings.engine == "local":

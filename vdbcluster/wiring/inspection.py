@@ -11,9 +11,10 @@ from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.source import MilvusSource, choose_vector
 from vdbcluster.adapters.milvus.writeback import choose_sink
+from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import FEW_NEIGHBORS, Settings
 from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
-from vdbcluster.graph.distance import prepare
+from vdbcluster.graph.distance import ON_SPHERE, prepare
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.inspection import Estimate, Inspection
@@ -23,7 +24,7 @@ from vdbcluster.pipeline.estimate import estimate, time_sample
 from vdbcluster.pipeline.read import usable
 from vdbcluster.ports import NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
-from vdbcluster.wiring.main_job import Bench, address, label_settings, selection
+from vdbcluster.wiring.main_job import Bench, address, check_text_field, label_settings, selection
 
 
 def inspect_collection(settings: Settings, observer: Observer) -> Inspection:
@@ -52,6 +53,7 @@ class _Look:
         source = self._source() if vector else None
         choice = self._choice(vector) if vector else None
         selected = self._count(source) if source else 0
+        self._look_at_run_settings()
         return Inspection(
             profile=self._profile,
             vector_field=vector.name if vector else "",
@@ -109,12 +111,15 @@ class _Look:
         except VdbclusterError as error:
             self._problems.append(str(error))
             return 0
-        self._remark_on_size(rows)
+        if rows == 0 and (why := source.why_empty()):
+            self._problems.append(why)
+        else:
+            self._remark_on_size(rows)
         return rows
 
     def _remark_on_size(self, rows: int) -> None:
         if rows == 0:
-            self._remarks.append("no row is selected; there is nothing to cluster")
+            self._remarks.append("the collection has no row; there is nothing to cluster")
         elif rows < self._settings.cluster.min_cluster_size:
             self._remarks.append(
                 f"{rows:,} rows are fewer than min_cluster_size "
@@ -127,6 +132,15 @@ class _Look:
                 f"{self._settings.cluster.min_samples}; {wanted} or more track HDBSCAN better"
             )
 
+    def _look_at_run_settings(self) -> None:
+        run = self._settings.run
+        if told := RunDirectory(run.runs_dir).obstacle():
+            self._problems.append(told)
+        try:
+            check_text_field(self._profile, run.text_field)
+        except UsageError as error:
+            self._problems.append(str(error))
+
     def _way(self) -> WriteWay | None:
         try:
             sink = choose_sink(
@@ -138,6 +152,8 @@ class _Look:
         except RefusedError as error:
             self._problems.append(str(error))
             return None
+        if sink.way.stale:
+            self._remarks.append(sink.way.stale)
         return sink.way
 
     def _estimate(self, source: MilvusSource | None, choice: Choice | None, rows: int) -> Estimate:
@@ -147,7 +163,7 @@ class _Look:
         local = choice.engine == "local"
 
         def search(page: Rows) -> tuple[NeighborSearch, Float32Array]:
-            fit, _ = usable(page, direction=True)
+            fit, _ = usable(page, direction=choice.metric in ON_SPHERE)
             points = prepare(fit.vectors, choice.metric)
             return bench.search(fit, points), points
 

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.settings import Settings, load_settings
-from vdbcluster.errors import RefusedError
-from vdbcluster.graph.distance import prepare
-from vdbcluster.graph.smooth import shared_neighbors
+from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.graph.smooth import Smooth, smoothed
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.collection import CollectionProfile
@@ -33,7 +32,7 @@ from vdbcluster.model.params import HdbscanParams
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
-from vdbcluster.pipeline.read import read_rows, usable
+from vdbcluster.pipeline.read import check_same, read_usable
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.main_job import Bench, new_run_id, open_bench
@@ -57,12 +56,14 @@ def neighbors(
     """
     points = prepare(vectors, metric, centered=center)
     search = LocalNeighbors(points, metric, target_recall=TARGET_RECALL[effort], seed=seed)
-    return neighbor_graph(search, len(points), n_neighbors, QUIET)
+    return neighbor_graph(search, points, metric, n_neighbors, QUIET)
 
 
-def smooth(graph: NeighborGraph) -> NeighborGraph:
-    """The same edges weighted by shared neighbours; see ``graph.smooth.shared_neighbors``."""
-    return shared_neighbors(graph)
+def smooth(
+    graph: NeighborGraph, how: Smooth = "shared-neighbors", *, seed: int = 0
+) -> NeighborGraph:
+    """The same edges, other distances: ``shared-neighbors`` (``graph.smooth``) or ``spectral``."""
+    return smoothed(graph, how, seed)
 
 
 def cluster(graph: NeighborGraph, **params: Any) -> Clustering:
@@ -76,6 +77,7 @@ class Collection:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._left_out = 0
 
     @property
     def profile(self) -> CollectionProfile:
@@ -85,13 +87,19 @@ class Collection:
     def read(self) -> Rows:
         """All rows with a usable vector, keys ascending.
 
-        Raises ``RefusedError`` if they are not as many as the server counts.
+        Raises ``RefusedError`` if they are not as many as the server counts, or if none is
+        selected of a collection that has rows.
         """
-        budget = self._bench.settings.neighbors.memory_mb << 20
-        rows, report = read_rows(self._bench.source, self._bench.observer, memory_bytes=budget)
-        if not report.complete and not self._bench.settings.write.accept_mismatch:
-            raise RefusedError(f"rows read and rows counted disagree: {asdict(report)}; read again")
-        return usable(rows, direction=self._bench.choice.metric in ("chord", "angular"))[0]
+        bench = self._bench
+        selected = read_usable(
+            bench.source,
+            bench.observer,
+            memory_bytes=bench.settings.neighbors.memory_mb << 20,
+            direction=bench.choice.metric in ON_SPHERE,
+            accept_mismatch=bench.settings.write.accept_mismatch,
+        )
+        self._left_out = selected.left_out
+        return selected.rows
 
     def neighbors(
         self, rows: Rows, *, n_neighbors: int = 50, center: bool = False
@@ -101,17 +109,24 @@ class Collection:
         points = prepare(rows.vectors, metric, centered=center)
         choice = replace(self._bench.choice, engine="local") if center else self._bench.choice
         search = replace(self._bench, choice=choice).search(rows, points)
-        return neighbor_graph(search, len(rows), n_neighbors, self._bench.observer)
+        return neighbor_graph(search, points, metric, n_neighbors, self._bench.observer)
 
     def texts(self, keys: Keys, field: str) -> list[str | None]:
         """The value of a scalar field for some keys, in their order."""
         return self._bench.source.texts(keys, field)
 
     def write(self, rows: Rows, clustering: Clustering) -> WriteReport:
-        """Write the labels that differ from what is stored, read them back, compare."""
-        sink = self._bench.sink(dry_run=False)
+        """Write the labels that differ from what is stored, read them back, compare.
+
+        Raises ``CollectionChangedError`` if the collection was dropped and created anew meanwhile.
+        """
+        bench = self._bench
+        check_same(bench.source, bench.source.found)
+        sink = bench.sink(dry_run=False)
+        if sink.way.stale:
+            bench.observer.warn(sink.way.stale)
         plan = plan_labels(rows, clustering, sink.stored(), new_run_id())
-        return write_labels(plan, sink, self._bench.source, self._bench.observer)
+        return write_labels(plan, sink, bench.source, bench.observer, left_out=self._left_out)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Settings to a run on Milvus: which adapters, and in what order they are opened.
 
 In: ``Settings``, an observer. Out: the ``RunManifest`` of a finished run.
-Promise: what cannot work (no collection, no vector field, no write way) is said before any vector
-is read.
+Promise: what cannot work is said early: no collection or no vector field before any vector is read,
+no way of writing as soon as that is known, which is tried out beside the reading and searching.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +26,11 @@ from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import MilvusSettings, NeighborSettings, Settings, WriteSettings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.labels import LabelFields, LabelPlan
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.beside import beside
 from vdbcluster.pipeline.run import Adapters, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
@@ -47,15 +50,16 @@ def run_job(
         observer.note(f"{bench.choice.engine} neighbours: {bench.choice.reason}")
         if bench.choice.engine == "milvus" and (told := unfinished_index(bench.source.vector)):
             observer.warn(told)
-        return run(
-            bench.adapters(bench.sink(dry_run=dry_run)),
-            settings,
-            observer,
-            run_id=new_run_id(),
-            versions=versions(),
-            dry_run=dry_run,
-            confirm=confirm,
-        )
+        with beside(lambda: bench.sink(dry_run=dry_run)) as sink:
+            return run(
+                bench.adapters(sink),
+                settings,
+                observer,
+                run_id=new_run_id(),
+                versions=versions(),
+                dry_run=dry_run,
+                confirm=confirm,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +101,17 @@ class Bench:
         """Whether Milvus finds the same neighbours for a vector brought to unit length."""
         return self.source.vector.type != "INT8_VECTOR" and self.source.vector.metric != "IP"
 
-    def adapters(self, sink: LabelSink) -> Adapters:
+    def adapters(self, sink: Future[LabelSink]) -> Adapters:
         """Everything behind its port."""
         local = self.choice.engine == "local"
         return Adapters(
             source=self.source,
+            profile=self.source.found,
             sink=sink,
             search=self.search,
             runs=RunDirectory(self.settings.run.runs_dir),
             metric=self.choice.metric,
             prepare_in_place=local or self._rows_may_be_scaled(),
-            measured=local,
         )
 
 
@@ -128,7 +132,7 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
         # Lite opens every file with its collections released; loading there costs nobody else.
         if milvus.load or connection.is_lite:
             source.load()
-        _check_text_field(source, settings.run.text_field)
+        check_text_field(source.found, settings.run.text_field)
         choice = choose(source.found, source.vector, settings.neighbors)
         if settings.cluster.certify and choice.engine == "milvus":
             raise RefusedError(
@@ -138,8 +142,8 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
         yield Bench(connection, source, settings, choice, observer)
 
 
-def _check_text_field(source: MilvusSource, name: str) -> None:
-    found = source.found
+def check_text_field(found: CollectionProfile, name: str) -> None:
+    """``UsageError`` if rows cannot have the field; no ``name`` is fine."""
     if name and not found.dynamic and name != found.key.name and found.scalar(name) is None:
         fields = ", ".join(s.name for s in found.scalars) or "none"
         raise UsageError(f"{found.name!r} has no field {name!r} (--text-field); it has: {fields}")

@@ -89,11 +89,14 @@ class MilvusConnection:
         with translated(doing):
             return call(self._client, self.address.timeout)
 
-    def raw(self, call: Call[T]) -> T:
+    def raw(self, call: Call[T], *, again: bool = True) -> T:
         """As ``ask``, but lets the client's own errors through, for a caller that tells them apart.
 
-        Such a caller catches ``errors.backend_errors()`` and ends with ``errors.translate``.
+        Such a caller catches ``errors.backend_errors()`` and ends with ``errors.translate``. Not
+        ``again``: as ``tell``, once.
         """
+        if not again:
+            return call(self._client, self.address.timeout)
         return retrying(lambda: call(self._client, self.address.timeout))
 
     def close(self) -> None:

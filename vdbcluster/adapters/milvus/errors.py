@@ -108,7 +108,8 @@ _RULES = (
     ),
     _Rule(
         CollectionChangedError,
-        "{doing}: the collection does not exist or was dropped meanwhile ({line})",
+        "{doing}: the collection does not exist or was dropped meanwhile; see that it is there, "
+        "then run again ({line})",
         codes=frozenset({100}),
         words=r"can't find collection|collection not found|collection '\S+' does not exist",
     ),

@@ -104,6 +104,10 @@ class MilvusNeighbors:
         return self._name
 
     @property
+    def measured(self) -> bool:
+        return False
+
+    @property
     def exact(self) -> bool:
         return is_exhaustive(self._field)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from vdbcluster.adapters.milvus import decode
 from vdbcluster.adapters.milvus.client import MilvusConnection
+from vdbcluster.adapters.milvus.emptiness import why_empty
 from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
 from vdbcluster.adapters.milvus.expressions import (
     Key,
@@ -134,6 +135,11 @@ class MilvusSource:
         where = both(key_in(name, [_INT64_MAX]), chosen.where)
         counted = count_rows(self._connection, chosen.collection, where, chosen.partitions)
         return counted - len(self._lookup(np.array([_INT64_MAX]), name)) if counted else 0
+
+    def why_empty(self) -> str:
+        """For when ``count`` is 0: why no row is selected; empty if the collection has none."""
+        chosen = self.selection
+        return why_empty(self._connection, self._profile, chosen.where, chosen.partitions)
 
     def repeated_rows(self) -> int:
         """Rows that the server counts but hides behind another row with the same key.

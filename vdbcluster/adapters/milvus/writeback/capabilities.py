@@ -23,10 +23,10 @@ from vdbcluster.adapters.milvus.errors import (
     translate,
 )
 from vdbcluster.adapters.milvus.writeback.index import index_labels
+from vdbcluster.adapters.milvus.writeback.own import SCRATCH, SCRATCH_NAME
 from vdbcluster.adapters.milvus.writeback.sending import is_final
 from vdbcluster.model.collection import KeyField
 
-SCRATCH = "vdbcluster_probe"
 STALE_SECONDS = 600
 PARTIAL_SINCE = (2, 6, 2)
 
@@ -102,7 +102,7 @@ def drop_stale(milvus: MilvusConnection) -> None:
         "listing the collections", lambda client, limit: client.list_collections(timeout=limit)
     )
     for name in names:
-        found = re.fullmatch(rf"{SCRATCH}_(\d+)_[0-9a-f]{{8}}", name)
+        found = SCRATCH_NAME.fullmatch(name)
         if found and int(found[1]) < time.time() - STALE_SECONDS:
             _drop(milvus, name)
 

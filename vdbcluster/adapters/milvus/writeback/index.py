@@ -20,15 +20,26 @@ KINDS = ("INVERTED", "STL_SORT")
 
 
 def index_labels(
-    milvus: MilvusConnection, collection: str, field: str, kinds: Sequence[str] = KINDS
+    milvus: MilvusConnection,
+    collection: str,
+    field: str,
+    kinds: Sequence[str] = KINDS,
+    *,
+    wait: bool = True,
 ) -> str | None:
-    """Index ``field``; None if it has an index already or the server refuses every kind."""
+    """Index ``field``; None if it has an index already or the server refuses every kind.
+
+    ``wait`` until it is built, for which the client looks every half second; a collection that is
+    still empty need not wait.
+    """
     doing = f"indexing {field!r} of {collection!r}"
     if milvus.ask(doing, lambda client, _: client.list_indexes(collection, field_name=field)):
         return None
     for kind in kinds:
         try:
-            milvus.ask(doing, partial(_create, collection=collection, field=field, kind=kind))
+            milvus.ask(
+                doing, partial(_create, collection=collection, field=field, kind=kind, wait=wait)
+            )
         except (BackendUnavailableError, CollectionChangedError):
             raise
         except VdbclusterError:
@@ -37,7 +48,9 @@ def index_labels(
     return None
 
 
-def _create(client: Any, limit: float, *, collection: str, field: str, kind: str) -> None:
+def _create(
+    client: Any, limit: float, *, collection: str, field: str, kind: str, wait: bool
+) -> None:
     params = client.prepare_index_params()
     params.add_index(field, index_type=kind, index_name=field)
-    client.create_index(collection, params, timeout=limit)
+    client.create_index(collection, params, timeout=limit, sync=wait)

@@ -8,18 +8,21 @@ deleted meanwhile makes its whole batch fail, which is then sent again without i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from vdbcluster.adapters.milvus.errors import backend_errors, translate
 from vdbcluster.adapters.milvus.profile import profile
+from vdbcluster.adapters.milvus.writeback.columns import dynamic_columns
 from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
 from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
 from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job
+from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
 from vdbcluster.model.arrays import Int64Array
-from vdbcluster.model.labels import RowStatus
+from vdbcluster.model.labels import LabelBatch, RowStatus
 
 LITE_ROWS = 100
 """Lite reads a batch, merges, and writes it without a lock; what another thread or client changes
@@ -40,14 +43,31 @@ class PartialSink(InPlaceSink):
         for start in range(0, len(rows), max(1, step)):
             send(job, rows[start : start + step], self._upsert, self._sendable, doing)
 
+    @property
+    def _as_columns(self) -> bool:
+        """Lite takes columns of dynamic keys; how newer servers want theirs could not be tried."""
+        return self._target.milvus.is_lite and not self._setup.schema.declared
+
+    def _send_columns(
+        self, client: Any, limit: float, batch: LabelBatch, place: Mapping[str, str]
+    ) -> None:
+        target = self._target
+        columns = dynamic_columns(batch, self._fields, target.profile.key)
+        database = target.milvus.address.database
+        rows = len(batch)
+        send_columns(client, limit, database, target.name, columns, rows, place, partial=True)
+
     def _upsert(self, job: Job, rows: Int64Array) -> Exception | None:
         """Sending again after a lost answer does no harm, so the connection may."""
         target = self._target
-        data = as_keyed_rows(job.batch.take(rows), self._fields, target.key)
-        placement = target.placement(job.partition)
+        batch, place = job.batch.take(rows), target.placement(job.partition)
 
         def call(client: Any, limit: float) -> None:
-            client.upsert(target.name, data, timeout=limit, partial_update=True, **placement)
+            if self._as_columns and sends_columns(client):
+                self._send_columns(client, limit, batch, place)
+                return
+            data = as_keyed_rows(batch, self._fields, target.key)
+            client.upsert(target.name, data, timeout=limit, partial_update=True, **place)
 
         try:
             target.milvus.raw(call)

@@ -31,7 +31,7 @@ RESENDABLE = frozenset(
 """Field types whose form in an answer is the form that an upsert takes."""
 
 _ARRAY = 22
-_SLOTS = {
+SLOTS = {
     1: "bool_data", 2: "int_data", 3: "int_data", 4: "int_data", 5: "long_data",
     10: "float_data", 11: "double_data", 21: "string_data",
 }  # fmt: skip
@@ -101,7 +101,7 @@ def with_labels(
     Fields in ``declared`` are columns of the collection, the others go among the dynamic keys.
     ``BackendError`` if the answer lacks a column that is to hold labels.
     """
-    sent = [_for_sending(column) for column in columns]
+    sent = [for_sending(column) for column in columns]
     names = list(own[0]) if own else []
     for name in (name for name in names if name in declared):
         _replace(_named(sent, name), [row[name] for row in own])
@@ -110,7 +110,7 @@ def with_labels(
     return sent
 
 
-def _for_sending(column: Any) -> Any:
+def for_sending(column: Any) -> Any:
     """A copy in the form of an upsert: null scalars are left out of the values, not padded."""
     copied = type(column)()
     copied.CopyFrom(column)
@@ -129,14 +129,14 @@ def _say_element_type(arrays: Any) -> None:
     """Empty arrays come without the type of their elements, and 2.3.5 dies of such an upsert."""
     for cell in arrays.data:
         if cell.WhichOneof("data") is None:
-            getattr(cell, _SLOTS[arrays.element_type]).SetInParent()
+            getattr(cell, SLOTS[arrays.element_type]).SetInParent()
 
 
 def _replace(column: Any, values: list[Any]) -> None:
     nullable = len(column.valid_data) > 0
     column.ClearField("scalars")
     column.ClearField("valid_data")
-    getattr(column.scalars, _SLOTS[column.type]).data.extend(values)
+    getattr(column.scalars, SLOTS[column.type]).data.extend(values)
     column.valid_data.extend([True] * len(values) if nullable else [])
 
 

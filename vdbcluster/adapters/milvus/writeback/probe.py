@@ -21,9 +21,14 @@ from vdbcluster.adapters.milvus.source import Selection
 from vdbcluster.adapters.milvus.writeback.capabilities import Capabilities, expect, probe
 from vdbcluster.adapters.milvus.writeback.fields import Schema, read_schema
 from vdbcluster.adapters.milvus.writeback.guarded import GuardedSink
+from vdbcluster.adapters.milvus.writeback.held import (
+    refuse_foreign_keys,
+    stale_in_rows,
+    stale_in_side,
+)
 from vdbcluster.adapters.milvus.writeback.inplace import InPlace, InPlaceSink
 from vdbcluster.adapters.milvus.writeback.partial import AddFieldSink, PartialSink
-from vdbcluster.adapters.milvus.writeback.side import Side, SideSink, side_name
+from vdbcluster.adapters.milvus.writeback.side import SIDE_ROWS, Side, SideSink, side_name
 from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.labels import LabelFields, WayName, WriteWay
@@ -34,8 +39,6 @@ WayChoice = Literal[
 ]
 IN_PLACE_ROWS = 1000
 """Rows in a call that writes into the rows themselves: what it reads just before stays fresh."""
-SIDE_ROWS = 8192
-"""Rows in a call to a side collection, where nothing can be lost but time: about 0.2 s a call."""
 _LOSES_KEY = "the server does not keep an automatic key when a row is upserted"
 
 
@@ -80,7 +83,10 @@ def choose_sink(
     objections = {name: objection(facts) for name, objection in _OBJECTIONS.items()}
     name = _pick(objections, settings)
     reason = _reason(name, objections, facts)
-    return _build(name, reason, facts, replace(selection, collection=facts.target.name))
+    selection = replace(selection, collection=facts.target.name)
+    if name != "side-collection" and facts.key_in_use and not settings.adopt:
+        refuse_foreign_keys(facts.target, selection, facts.schema)
+    return _build(name, reason, facts, selection)
 
 
 def _look(
@@ -229,8 +235,9 @@ def _reason(name: WayName, objections: dict[WayName, str], facts: _Facts) -> str
 
 def _build(name: WayName, reason: str, facts: _Facts, selection: Selection) -> LabelSink:
     settings, target = facts.settings, facts.target
+    side = side_name(target.name, settings.fields)
     if name == "side-collection":
-        way = WriteWay(name, reason, side_name(target.name, settings.fields))
+        way = WriteWay(name, reason, side, stale_in_rows(target, facts.schema, side))
         batch_rows = settings.batch_rows or SIDE_ROWS
         return SideSink(Side(target, selection, settings.fields, way, batch_rows))
     kinds: dict[WayName, type[InPlaceSink]] = {
@@ -241,7 +248,7 @@ def _build(name: WayName, reason: str, facts: _Facts, selection: Selection) -> L
         target=target,
         selection=selection,
         schema=facts.schema,
-        way=WriteWay(name, reason, target.name),
+        way=WriteWay(name, reason, target.name, stale_in_side(target, side)),
         batch_rows=settings.batch_rows or IN_PLACE_ROWS,
         unique_keys=facts.server.unique_keys,
         index_kind=facts.server.index_kind,

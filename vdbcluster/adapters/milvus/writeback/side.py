@@ -1,7 +1,7 @@
 """Labels in a collection of their own, keyed by the same primary key: the rows stay untouched.
 
-In: labels of rows. Out: what became of each. Promise: the main collection is only read; labels of
-rows that are gone are neither written nor kept once ``remove`` has been told of them; a side
+In: labels of rows. Out: what became of each. Promise: the main collection is only read; no label of
+a row that is gone outlives ``finish`` (or ``remove``, where an earlier run has left it); a side
 collection of an earlier collection of the same name is not taken for that of this one.
 
     docs_cluster_labels: <primary key as in docs>, cluster_id, cluster_probability, ...
@@ -9,29 +9,37 @@ collection of an earlier collection of the same name is not taken for that of th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from vdbcluster.adapters.milvus.decode import keys_array
 from vdbcluster.adapters.milvus.errors import backend_errors
 from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
-from vdbcluster.adapters.milvus.profile import is_loaded
+from vdbcluster.adapters.milvus.profile import count_rows, is_loaded
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.adapters.milvus.writeback.columns import label_columns
 from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
 from vdbcluster.adapters.milvus.writeback.index import index_labels
+from vdbcluster.adapters.milvus.writeback.own import LABELS_OF, labels_of
 from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows, as_labels
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
 from vdbcluster.adapters.milvus.writeback.target import Target
-from vdbcluster.errors import RefusedError
+from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
+from vdbcluster.errors import RefusedError, VdbclusterError
 from vdbcluster.model.arrays import BoolArray, Int64Array, Keys
 from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus, WriteOutcome, WriteWay
 
+SIDE_ROWS = 8192
+"""Rows in a call to a side collection, where nothing can be lost but time."""
+FEW = 4
+"""Looking so many times fewer keys up is quicker than reading all keys of a collection."""
 DEFAULT_KEY_LENGTH = 65_535
-_MARK = "vdbcluster_labels_of_"
 
 
 def side_name(collection: str, fields: LabelFields) -> str:
@@ -58,6 +66,8 @@ class SideSink:
         self._target = setup.target
         self._milvus = setup.target.milvus
         self._name = setup.way.target
+        self._written: list[Keys] = []
+        self._untouched = False  # made by us, and nothing written yet
 
     @property
     def way(self) -> WriteWay:
@@ -65,7 +75,7 @@ class SideSink:
 
     def stored(self) -> Iterator[LabelBatch]:
         """Labels of the selection; without filter and partitions also those of rows now gone."""
-        if not self._usable():
+        if self._untouched or not self._usable():
             return
         self._load()
         fields = self._setup.fields
@@ -76,6 +86,28 @@ class SideSink:
             if len(batch):
                 yield batch
 
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Create the side collection if there is none; servers take seconds to load it."""
+        if not self._milvus.ask(f"looking for {self._name!r}", self._field_names):
+            self.prepare()
+            self._untouched = True
+        try:
+            yield
+        finally:
+            if self._untouched:
+                with suppress(VdbclusterError):  # the error that ends the run is the one to tell
+                    self._drop_empty()
+
+    def _drop_empty(self) -> None:
+        """Another run may have found it and written to it."""
+        self._load()
+        if count_rows(self._milvus, self._name) == 0:
+            self._milvus.ask(
+                f"dropping {self._name!r}",
+                lambda client, limit: client.drop_collection(self._name, timeout=limit),
+            )
+
     def prepare(self) -> None:
         """Create the side collection; one that belonged to an earlier collection is replaced."""
         self._target.check()
@@ -84,51 +116,85 @@ class SideSink:
         self._load(wait=False)  # labels can be written meanwhile; reading them back waits
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
-        """See ``ports.LabelSink``; only rows that are there now get a label."""
+        """See ``ports.LabelSink``; which rows are gone is looked up by ``finish``, for all at once.
+
+        Looking each batch up before it is written takes longer than writing it.
+        """
         self._target.check()
+        self._untouched = False
         job = Job(batch, partition, Tally(len(batch)))
         for part in in_batches(batch.keys, self._setup.batch_rows):
-            rows = self._present(job, np.arange(len(batch))[part])
+            rows = np.arange(len(batch))[part]
+            self._written.append(batch.keys[rows])
             send(job, rows, self._upsert, lambda _, some: some, f"writing to {self._name!r}")
         return job.tally.outcome()
 
     def remove(self, batch: LabelBatch) -> int:
         """Delete labels of rows that are gone; labels of rows that exist are left."""
-        removed = 0
-        for part in in_batches(batch.keys if self._usable() else batch.keys[:0]):
-            keys = batch.keys[part]
-            here = self._target.find(keys)
-            gone = [key for key in keys.tolist() if key not in here]
-            if gone:
-                self._delete(gone)
-            removed += len(gone)
-        return removed
+        return len(self._drop_gone(batch.keys)) if self._usable() else 0
 
-    def finish(self) -> None:
-        """Flush once in Lite; a server has every write in its log, and seals in its own time."""
-        if not self._milvus.is_lite:
-            return
-        self._milvus.ask(
-            f"flushing {self._name!r}",
-            lambda client, limit: client.flush(self._name, timeout=limit),
-        )
+    def finish(self) -> Keys:
+        """Take away labels of rows that are gone, return their keys; flush once in Lite.
 
-    def _present(self, job: Job, rows: Int64Array) -> Int64Array:
-        held = self._target.present(job.batch.keys[rows], job.partition)
-        return job.keep(rows, held, otherwise=RowStatus.VANISHED)
+        A server has every write in its log, and seals in its own time.
+        """
+        self._target.check()
+        gone = self._drop_gone(self._not_read(self._joined(self._written)))
+        self._written.clear()
+        if self._milvus.is_lite:
+            self._milvus.ask(
+                f"flushing {self._name!r}",
+                lambda client, limit: client.flush(self._name, timeout=limit),
+            )
+        return gone
+
+    def _not_read(self, keys: Keys) -> Keys:
+        """Those of the keys that reading the collection does not bring up: they may be gone."""
+        if len(keys) * FEW <= self._target.profile.rows:
+            return keys
+        keys = np.unique(keys)
+        read = np.zeros(len(keys), np.bool_)
+        whole = Selection(self._target.name, self._setup.selection.vector_field)
+        for page in MilvusSource(self._milvus, whole).scalars(()):
+            at = np.searchsorted(keys, page.keys)
+            at[at == len(keys)] = 0
+            read[at[keys[at] == page.keys]] = True
+        return keys[~read]
+
+    def _drop_gone(self, keys: Keys) -> Keys:
+        """Delete the labels of those of the keys that no row has, and return them."""
+        gone: list[Keys] = []
+        for part in in_batches(keys, SIDE_ROWS):
+            here = self._target.find(keys[part])
+            gone.append(keys[part][[key not in here for key in keys[part].tolist()]])
+            if gone[-1].size:
+                self._delete(gone[-1])
+        return self._joined(gone)
+
+    def _joined(self, parts: list[Keys]) -> Keys:
+        return np.concatenate([keys_array([], self._target.profile.key), *parts])
 
     def _upsert(self, job: Job, rows: Int64Array) -> Exception | None:
-        data = as_keyed_rows(job.batch.take(rows), self._setup.fields, self._target.key)
-        for row in data:
-            row[self._placeholder] = [0.0, 0.0]
         try:
-            self._milvus.raw(lambda client, limit: client.upsert(self._name, data, timeout=limit))
+            self._milvus.raw(partial(self._put, job.batch.take(rows)))
         except backend_errors() as error:
             return error
         job.tally.mark(rows, RowStatus.WRITTEN)
         return None
 
-    def _delete(self, keys: list[Any]) -> None:
+    def _put(self, batch: LabelBatch, client: Any, limit: float) -> None:
+        fields, target = self._setup.fields, self._target
+        if sends_columns(client):
+            columns = label_columns(batch, fields, target.profile.key, self._placeholder)
+            database = self._milvus.address.database
+            send_columns(client, limit, database, self._name, columns, len(batch))
+        else:
+            zeros = {self._placeholder: [0.0, 0.0]}
+            rows = [row | zeros for row in as_keyed_rows(batch, fields, target.key)]
+            client.upsert(self._name, rows, timeout=limit)
+
+    def _delete(self, keys: Keys) -> None:
+        self._load()  # 2.3.5 deletes by the smallest INT64 from a loaded collection alone
         self._milvus.ask(
             f"deleting labels in {self._name!r}",
             lambda client, limit: client.delete(
@@ -140,7 +206,7 @@ class SideSink:
         """Which of the keys the selection has, ``(m,) bool``."""
         chosen = self._setup.selection
         found: set[Key] = set()
-        for part in in_batches(keys):
+        for part in in_batches(keys, SIDE_ROWS):
             found |= self._target.find(keys[part], chosen.where, chosen.partitions)
         return np.array([key in found for key in keys.tolist()], np.bool_)
 
@@ -150,8 +216,7 @@ class SideSink:
 
         Its name tells whose labels these are: descriptions and properties do not survive on Lite.
         """
-        identity = self._target.profile.identity.encode()
-        return f"{_MARK}{hashlib.sha256(identity).hexdigest()[:16]}"
+        return labels_of(self._target.profile.identity)
 
     def _usable(self) -> bool:
         """Whether the side collection exists and belongs to this very collection.
@@ -159,7 +224,7 @@ class SideSink:
         ``RefusedError`` if somebody else's collection has its name.
         """
         fields = self._milvus.ask(f"looking for {self._name!r}", self._field_names)
-        if fields and not any(name.startswith(_MARK) for name in fields):
+        if fields and not any(name.startswith(LABELS_OF) for name in fields):
             raise RefusedError(
                 f"labels were to be stored in {self._name!r}, but a collection that is not of "
                 "vdbcluster has this name; choose another with --label-prefix"
@@ -177,7 +242,7 @@ class SideSink:
         if is_loaded(self._milvus, self._name):
             return
         self._milvus.ask(f"indexing {self._name!r}", self._index_placeholder)
-        index_labels(self._milvus, self._name, self._setup.fields.cluster_id)
+        index_labels(self._milvus, self._name, self._setup.fields.cluster_id, wait=False)
         self._milvus.ask(
             f"loading {self._name!r}",
             lambda client, limit: client.load_collection(

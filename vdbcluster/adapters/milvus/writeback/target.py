@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vdbcluster.adapters.milvus.client import MilvusConnection
+from vdbcluster.adapters.milvus.errors import backend_errors
 from vdbcluster.adapters.milvus.expressions import Key, both, key_in
 from vdbcluster.adapters.milvus.profile import identity
 from vdbcluster.errors import CollectionChangedError
@@ -71,6 +72,23 @@ class Target:
         """Which of the keys have a row that satisfies ``where``; no ``partitions`` means all."""
         found = self._query(both(key_in(self.key, keys), where), [self.key], partitions)
         return {row[self.key] for row in found}
+
+    def has_none(self, where: str) -> bool:
+        """Whether certainly no row satisfies ``where``; False if the server cannot tell."""
+        try:
+            found = self.milvus.raw(
+                lambda client, limit: client.query(
+                    self.name,
+                    where,
+                    output_fields=[self.key],
+                    limit=1,
+                    timeout=limit,
+                    consistency_level="Strong",
+                )
+            )
+        except backend_errors():
+            return False
+        return not found
 
     def count(self, keys: Sequence[Key] | Keys, consistency: str = "Strong") -> int:
         """Rows that have one of the keys, duplicates counted, in all partitions."""

@@ -1,13 +1,14 @@
-"""Whole rows by Milvus' wire protocol, past the client's decoding.
+"""Rows by Milvus' wire protocol, past the client's encoding and decoding.
 
 In: a ``MilvusClient``, a ``Target``, keys. Out: columns (``FieldData``) as the server sent them.
 Promise: errors are the client's own kinds. The client offers no public way to get a row back
-undecoded, so its stub is borrowed: a private attribute, held here alone.
+undecoded, nor to send columns, so its stub is borrowed: a private attribute, held here alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vdbcluster.adapters.milvus.expressions import key_in
@@ -41,17 +42,63 @@ def upsert_columns(
     client: Any, limit: float, target: Target, columns: Sequence[Any], rows: int, partition: str
 ) -> None:
     """Upsert whole rows, in the partition where they are."""
+    place = target.placement(partition)
+    send_columns(client, limit, target.milvus.address.database, target.name, columns, rows, place)
+
+
+def send_columns(
+    client: Any,
+    limit: float,
+    database: str,
+    collection: str,
+    columns: Sequence[Any],
+    rows: int,
+    place: Mapping[str, str] = MappingProxyType({}),
+    *,
+    partial: bool = False,
+) -> int:
+    """Upsert ``columns`` of ``rows`` values each; ``place`` may name a partition.
+
+    ``partial``: of rows that exist, fields that are not among the columns stay, on servers that can
+    do that. How many rows the server says that it has stored.
+    """
     from pymilvus.client.utils import check_status
     from pymilvus.grpc_gen import milvus_pb2
 
     request = milvus_pb2.UpsertRequest(
-        db_name=target.milvus.address.database,
-        collection_name=target.name,
+        db_name=database,
+        collection_name=collection,
         fields_data=columns,
         num_rows=rows,
-        **target.placement(partition),
+        partial_update=partial,
+        **place,
     )
-    check_status(_stub(client).Upsert(request, timeout=limit).status)
+    answer = _stub(client).Upsert(request, timeout=limit)
+    check_status(answer.status)
+    return int(answer.upsert_cnt)
+
+
+def insert_columns(
+    client: Any, limit: float, database: str, collection: str, columns: Sequence[Any], rows: int
+) -> int:
+    """Insert ``columns``, in one attempt: the client's own call repeats itself after a lost answer.
+
+    How many rows the server says that it has stored.
+    """
+    from pymilvus.client.utils import check_status
+    from pymilvus.grpc_gen import milvus_pb2
+
+    request = milvus_pb2.InsertRequest(
+        db_name=database, collection_name=collection, fields_data=columns, num_rows=rows
+    )
+    answer = _stub(client).Insert(request, timeout=limit)
+    check_status(answer.status)
+    return int(answer.insert_cnt)
+
+
+def sends_columns(client: Any) -> bool:
+    """Whether this version of pymilvus keeps its connection where it is looked for."""
+    return hasattr(client, "_get_connection") and hasattr(client._get_connection(), "_stub")
 
 
 def _stub(client: Any) -> Any:

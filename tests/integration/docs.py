@@ -1,0 +1,31 @@
+"""A small collection of Milvus Lite as a newcomer makes it: four clear clusters of 60 rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from pymilvus import DataType, MilvusClient
+
+CLUSTERS, ROWS, DIM = 4, 240, 16
+
+
+def make_docs(path: str) -> None:
+    """Create ``docs`` (keys 0 to 239, ``vector``, dynamic fields) in the file at ``path``."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(0, 3, (CLUSTERS, DIM))
+    each = ROWS // CLUSTERS
+    vectors = np.concatenate([rng.normal(c, 0.4, (each, DIM)) for c in centers])
+    client = MilvusClient(path)
+    make_empty(client, "docs", DIM, "COSINE")
+    rows = [{"id": i, "vector": v} for i, v in enumerate(vectors.astype(np.float32))]
+    client.insert("docs", rows)
+    client.close()
+
+
+def make_empty(client: MilvusClient, name: str, dim: int, metric: str) -> None:
+    """An empty collection: ``id``, ``vector`` with a FLAT index, dynamic fields; loaded."""
+    schema = client.create_schema(enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type=metric)
+    client.create_collection(name, schema=schema, index_params=index)

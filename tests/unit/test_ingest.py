@@ -37,6 +37,7 @@ from vdbcluster.ports.embedder import BatchLimits, TextsRefusedError
 
 BAD = "bad"
 LONG = "long"
+WIDE = "wide"
 
 
 @dataclass
@@ -155,6 +156,9 @@ class ShelfWriter:
 
     def unchanged(self, records: Sequence[Record], vectors: np.ndarray | None = None) -> np.ndarray:
         return np.array([r.key in self.shelf.rows for r in records], np.bool_)
+
+    def misfits(self, records: Sequence[Record]) -> dict[int, str]:
+        return {i: "too wide for its column" for i, r in enumerate(records) if r.key == WIDE}
 
     def write(self, batch: RecordBatch) -> None:
         for i, (record, vector) in enumerate(zip(batch.records, batch.vectors, strict=True)):
@@ -276,6 +280,15 @@ def test_a_text_that_the_model_refuses_is_a_bad_row(tmp_path, on_error):
         report = w.run(on_error=on_error)
         assert (report.written, report.faults) == (4, 1)
         assert set(w.shelf.rows) == {"a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_what_the_collection_cannot_hold_is_a_bad_row_and_not_embedded(tmp_path, vectors):
+    w, embedder = world(tmp_path, ["a", WIDE, "c"], vectors=vectors), FakeEmbedder()
+    report = w.run(embedder)
+    assert (report.written, report.faults) == (2, 1)
+    assert "too wide" in w.quarantined()[0]
+    assert WIDE not in embedder.sent
 
 
 def test_the_same_again_costs_nothing(tmp_path):

@@ -4,23 +4,25 @@
     <folder>/<source>.quarantine.jsonl  one bad row a line: row, reason, raw
 
 Promise: the checkpoint is replaced as a whole or not at all; a quarantined row is on the disk
-before the checkpoint that counts it; a line cut off by a crash is dropped by the next run.
+before the checkpoint that counts it; a line cut off by a crash is dropped by the next run; two
+processes never write the same files, if they ``hold`` them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.adapters.lock import locked
+from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.model.records import RowFault
 from vdbcluster.ports.records import Checkpoint
+from vdbcluster.records.values import sayable
 
 VERSION = 1
 
@@ -29,10 +31,27 @@ class IngestFiles:
     """``IngestLog`` on a file system; one folder a collection, one pair of files a source."""
 
     def __init__(self, folder: Path, source: str) -> None:
-        stem = f"{_plain(source)}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+        stem = f"{_plain(source)}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:8]}"
         self._folder = folder
+        self._stem = stem
         self.checkpoint = folder / f"{stem}.checkpoint.json"
         self.quarantined = folder / f"{stem}.quarantine.jsonl"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from these files; whatever ends the process lets go of them.
+
+        Raises ``RefusedError`` where another process has them, ``UsageError`` where the folder
+        cannot be written.
+        """
+        self._check_folder()
+        with locked(self._folder / f".{self._stem}.lock") as ours:
+            if not ours:
+                raise RefusedError(
+                    "another ingest of this source into this collection is under way; wait until "
+                    "it ends, then run the same command again"
+                )
+            yield
 
     def load(self) -> Checkpoint | None:
         return _read(self.checkpoint)
@@ -78,6 +97,15 @@ class IngestFiles:
         except OSError as error:
             raise self._unwritable(self.quarantined, error) from error
 
+    def _check_folder(self) -> None:
+        """Better told now than after an hour of embedding."""
+        self._make_folder()
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise UsageError(
+                f"the directory {self._folder} cannot be written; "
+                "name a writable one with --runs-dir"
+            )
+
     def _make_folder(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -96,19 +124,8 @@ class IngestFiles:
 
 def _lines(faults: Iterable[RowFault]) -> Iterable[str]:
     for fault in faults:
-        said = {"row": fault.number, "reason": fault.reason, "raw": _sayable(fault.raw)}
+        said = {"row": fault.number, "reason": sayable(fault.reason), "raw": sayable(fault.raw)}
         yield json.dumps(said, ensure_ascii=True, allow_nan=False, default=str) + "\n"
-
-
-def _sayable(value: Any) -> Any:
-    """The value as JSON can say it: what it cannot is told as Python shows it."""
-    if isinstance(value, dict):
-        return {str(key): _sayable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sayable(item) for item in value]
-    if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
-        return repr(value)
-    return value
 
 
 def _plain(source: str) -> str:

@@ -9,10 +9,12 @@ import typer
 from vdbcluster import __version__
 from vdbcluster.cli.demo import demo
 from vdbcluster.cli.embed_server import embed_server
+from vdbcluster.cli.evaluate import evaluate
 from vdbcluster.cli.ingest import ingest
 from vdbcluster.cli.inspect import inspect
 from vdbcluster.cli.options import with_settings
 from vdbcluster.cli.run import run
+from vdbcluster.cli.sweep import sweep
 
 app = typer.Typer(
     name="vdbcluster",
@@ -44,6 +46,22 @@ def top(
 
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(run))
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))
+app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(evaluate))
+app.command()(
+    with_settings(
+        "milvus",
+        "neighbors",
+        cluster=(
+            "cluster_selection_method",
+            "cluster_selection_epsilon",
+            "max_cluster_size",
+            "allow_single_cluster",
+            "join",
+        ),
+        write=("accept_mismatch",),
+        run=("seed",),
+    )(sweep)
+)
 app.command()(demo)
 app.command()(
     with_settings(
@@ -51,6 +69,7 @@ app.command()(
         "embed",
         "ingest",
         milvus=("uri", "token", "db", "collection", "timeout"),
+        write=("label_prefix",),
         run=("runs_dir",),
     )(ingest)
 )

@@ -27,5 +27,7 @@ def embed_server(
     TerminalObserver().note(f"listening at {server.url}; Ctrl-C ends it")
     try:
         server.serve_forever()
+    except KeyboardInterrupt:  # the way in which it is meant to end
+        TerminalObserver().note("ended")
     finally:
         server.server_close()

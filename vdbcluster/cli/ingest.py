@@ -26,11 +26,12 @@ def ingest(
 ) -> None:
     """Put a file's rows into a collection, with their embeddings.
 
-    Reads CSV, TSV, JSON, JSONL, Parquet, Arrow, .npy, .npz or a folder of texts in a stream,
-    embeds the text by any OpenAI-compatible API (or takes the file's own vectors) and upserts by
-    key. Interrupted anywhere, the same command goes on; run again, it adds nothing.
+    Reads CSV, TSV, JSON, JSONL, Parquet, Arrow, .npy, .npz or a folder of texts
+    in a stream, embeds the text by any OpenAI-compatible API (or takes the
+    file's own vectors) and upserts by key. Interrupted anywhere, the same
+    command goes on; run again, it adds nothing.
 
-    Example: vdbcluster ingest news.csv -c news --text-field title --field outlet
+    Example: vdbcluster ingest news.csv -c news --text-field title --field year
     """
     observer = TerminalObserver()
     observer.note(f"Reading {source if source != '-' else 'standard input'} ...")

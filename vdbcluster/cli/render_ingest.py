@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from vdbcluster.cli.printable import printable
 from vdbcluster.model.preview import IngestPreview
 from vdbcluster.model.records import EmbedUsage, RecordShape
+from vdbcluster.records.values import sayable
 
 if TYPE_CHECKING:
     from vdbcluster.wiring.ingest import IngestResult
@@ -40,17 +42,18 @@ def print_ingest(result: IngestResult) -> None:
     if told := _embedding(report.usage):
         lines.append(("embedding", told))
     for name, text in lines:
-        console.print(f"{name:<12} {text}")
+        console.print(f"{name:<12} {printable(text)}")
     if report.read == report.skipped:
         console.print("\nNothing new: an earlier run has taken in all rows of this source.")
-    console.print(f"\nNext: {result.next_command}")
+    if report.stored:
+        console.print(f"\nNext: {result.next_command}")
 
 
 def print_preview(preview: IngestPreview) -> None:
     """The schema, the first rows, and what an ingest would take."""
     console = _console()
     there = "exists" if preview.exists else "would be made"
-    console.print(f"{'source':<12} {preview.source}")
+    console.print(f"{'source':<12} {printable(preview.source)}")
     console.print(f"{'collection':<12} {preview.collection}, {there}")
     console.print()
     console.print(_schema(preview), soft_wrap=False)
@@ -58,15 +61,15 @@ def print_preview(preview: IngestPreview) -> None:
     console.print(_rows(preview), soft_wrap=False)
     console.print()
     for name, text in _outlook(preview):
-        console.print(f"{name:<12} {text}")
+        console.print(f"{name:<12} {printable(text)}")
     for fault in preview.faults:
-        console.print(f"{'bad row':<12} {fault.number:,}: {fault.reason}")
+        console.print(f"{'bad row':<12} {fault.number:,}: {printable(fault.reason)}")
     console.print("\nDry run: nothing was embedded or written. Leave out --dry-run to begin.")
 
 
 def ingest_json(result: IngestResult) -> dict[str, Any]:
     """For programs."""
-    return {
+    said = {
         "collection": result.collection,
         "report": asdict(result.report),
         "shape": asdict(result.shape),
@@ -74,6 +77,7 @@ def ingest_json(result: IngestResult) -> dict[str, Any]:
         "quarantine": str(result.quarantine) if result.quarantine else None,
         "next": result.next_command,
     }
+    return dict(sayable(said))
 
 
 def preview_json(preview: IngestPreview) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def preview_json(preview: IngestPreview) -> dict[str, Any]:
     said = asdict(preview)
     for record in said["records"]:
         record["content"] = record["content"].hex()
-    return said
+    return dict(sayable(said))
 
 
 def _console() -> Console:
@@ -103,16 +107,22 @@ def _embedding(usage: EmbedUsage) -> str:
 
 def _schema(preview: IngestPreview) -> Table:
     shape = preview.shape
-    table = _table("field", "type", "from")
     made = "the server" if shape.auto_id else shape.id_field or "a hash of the content"
-    table.add_row(shape.key.name, f"{shape.key.type} primary key", made)
+    rows = [(shape.key.name, f"{shape.key.type} primary key", made)]
     if shape.text:
-        table.add_row(shape.text.name, shape.text.type, repr(shape.template))
-    for spec in shape.fields:
-        table.add_row(spec.name, f"{spec.type}{' nullable' if spec.nullable else ''}", spec.name)
+        rows.append((shape.text.name, shape.text.type, repr(shape.template)))
+    rows += [
+        (spec.name, f"{spec.type}{' nullable' if spec.nullable else ''}", spec.name)
+        for spec in shape.fields
+    ]
     size = f"({preview.dim})" if preview.dim else ""
-    table.add_row(shape.vector_name, f"FLOAT_VECTOR{size}", preview.embedder)
-    table.add_row("other fields", "dynamic field" if shape.rest == "dynamic" else "dropped", "")
+    rows.append((shape.vector_name, f"FLOAT_VECTOR{size}", preview.embedder))
+    rows.append(("other fields", "dynamic field" if shape.rest == "dynamic" else "dropped", ""))
+    table = _table("field", "type", "from")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    table.columns[-1].no_wrap = False  # where lines are too short this one gives way, uncut
+    table.columns[-1].overflow = "fold"
     return table
 
 
@@ -144,7 +154,7 @@ def _outlook(preview: IngestPreview) -> list[tuple[str, str]]:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+        table.add_column(_cell(heading), overflow="ellipsis", no_wrap=True)
     return table
 
 

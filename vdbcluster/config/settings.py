@@ -14,7 +14,15 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_settings import (
     BaseSettings,
@@ -227,8 +235,15 @@ class EmbedSettings(_Frozen):
     max_cost: float | None = _setting(None, "Stop before the cost passes this.", gt=0)
     max_tokens: int | None = _setting(None, "Stop before the tokens pass this.", ge=1)
     cache: Path | None = _setting(
-        Path("vdbcluster-cache"), "Folder of the cache of embeddings.", "--embed-cache"
+        Path("vdbcluster-cache"),
+        "Folder of the cache of embeddings; none: no cache.",
+        "--embed-cache",
     )
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _no_cache(cls, value: Any) -> Any:
+        return None if str(value) == "none" else value
 
 
 class IngestSettings(_Frozen):
@@ -250,6 +265,12 @@ class IngestSettings(_Frozen):
     batch_bytes: int = _setting(16 << 20, "Bytes written at once.", "--write-bytes", ge=1 << 16)
     way: Literal["upsert", "bulk"] = _setting(
         "upsert", "upsert, or files for the server's bulk import.", "--write-way"
+    )
+    bulk_folder: Path | None = _setting(
+        None, "Where bulk files are written; default bulk in the runs directory."
+    )
+    bulk_prefix: str = _setting(
+        "", "Path of that folder in the server's object store; empty: files only, no import."
     )
 
 

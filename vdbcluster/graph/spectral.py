@@ -87,7 +87,7 @@ def _slow(weights: csr_array, root: Float64Array, seed: int) -> Float64Array:
     )
     if n < 4:
         return np.ones((n, 1))
-    start = np.random.default_rng(seed).standard_normal(n).astype(np.float32)
+    start = np.random.default_rng(seed).standard_normal((n,)).astype(np.float32)
     wanted = min(FIRST, n - 2)
     while True:
         values, vectors = _largest(operator, wanted, start)

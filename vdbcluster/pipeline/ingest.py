@@ -34,8 +34,8 @@ from vdbcluster.ports import Observer, Progress
 from vdbcluster.ports.embedder import BatchLimits, Embedder, TextsRefusedError
 from vdbcluster.ports.records import Checkpoint, IngestLog, RecordSource, RecordWriter
 
-VECTOR_ROWS = 2000
-"""Rows written at once where no text has to be embedded; the writer cuts them by bytes."""
+VECTOR_ROWS, VECTOR_BYTES = 10_000, 32 << 20
+"""Rows, and bytes of vectors, taken together where no text has to be embedded."""
 CHECKPOINT_SECONDS = 5.0
 
 OnError = Literal["stop", "skip", "quarantine"]
@@ -222,6 +222,7 @@ class _Job:
     # ---- in several threads: groups get vectors
 
     def _embed(self, group: _Group) -> _Group:
+        group = self._fitting(group)
         if not group.records:
             return group
         known = self.adapters.writer.unchanged(group.records, group.vectors)
@@ -231,6 +232,23 @@ class _Job:
         if self.adapters.embedder is None:
             return replace(rest, vectors=None if group.vectors is None else group.vectors[new])
         return _embedded(rest, self.adapters.embedder)
+
+    def _fitting(self, group: _Group) -> _Group:
+        """The group without the records that the collection cannot hold."""
+        misfits = self.adapters.writer.misfits(group.records)
+        if not misfits:
+            return group
+        faults = [
+            RowFault(group.records[i].number, reason, dict(group.records[i].fields))
+            for i, reason in misfits.items()
+        ]
+        keep = [i for i in range(len(group.records)) if i not in misfits]
+        return replace(
+            group,
+            records=tuple(group.records[i] for i in keep),
+            vectors=None if group.vectors is None else group.vectors[keep],
+            faults=_sorted([*group.faults, *faults]),
+        )
 
     # ---- in the main thread, in order: groups are written
 
@@ -302,6 +320,8 @@ class _Pile:
         """Whether ``record`` should begin another group."""
         if not self._records:
             return False
+        if self._vectors and len(self._vectors) * self._vectors[0].nbytes >= VECTOR_BYTES:
+            return True
         more = self._tokens + self._tokens_of(record.text or "")
         return len(self._records) >= self._limits.texts or more > self._limits.tokens > 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,13 @@ class RecordWriter(Protocol):
         """Which records the collection holds already, exactly so, ``(len(records),) bool``.
 
         ``vectors`` are compared where they are given; without them only the scalar fields.
+        """
+        ...
+
+    def misfits(self, records: Sequence[Record]) -> Mapping[int, str]:
+        """Records that the collection cannot hold, by place, with the reason; nothing is sent.
+
+        Its columns may be narrower than the shape can say (INT8, an ARRAY of a few).
         """
         ...
 

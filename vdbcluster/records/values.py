@@ -62,6 +62,19 @@ def as_json(value: Any) -> str:
         raise MisfitError("holds what JSON cannot say") from None
 
 
+def sayable(value: Any) -> Any:
+    """A value as strict JSON in UTF-8 can say it; what it cannot is told as Python shows it."""
+    if isinstance(value, dict):
+        return {str(sayable(str(key))): sayable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [sayable(item) for item in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
+        return repr(value)
+    return value
+
+
 def encoded(text: str) -> bytes:
     """UTF-8 as the database stores it. Raises ``MisfitError`` where there is none."""
     if "\0" in text:

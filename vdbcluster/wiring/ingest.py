@@ -20,10 +20,11 @@ from vdbcluster.adapters.embedding import open_embedder
 from vdbcluster.adapters.embedding.local import LocalEmbedder
 from vdbcluster.adapters.embedding.server import EmbeddingServer
 from vdbcluster.adapters.ingest_files import IngestFiles
-from vdbcluster.adapters.milvus.client import connect
+from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.ingest import MilvusRecordWriter, WriterSettings
+from vdbcluster.adapters.milvus.ingest.bulk import BulkRecordWriter, ImportSettings
 from vdbcluster.adapters.sources import open_source
-from vdbcluster.config.settings import Settings
+from vdbcluster.config.settings import Settings, WriteSettings
 from vdbcluster.errors import SourceRowError, UsageError
 from vdbcluster.model.preview import IngestPreview
 from vdbcluster.model.records import IngestReport, Record, RecordShape, RowFault, SourceRow
@@ -52,7 +53,8 @@ class IngestResult:
 def ingest_job(source: str, settings: Settings, observer: Observer) -> IngestResult:
     """Take the file, folder or stream ``source`` into the collection of ``settings``."""
     _check(settings)
-    return ingest_source(open_source(source, settings.source), source, settings, observer)
+    found = open_source(source, settings.source, ours=_ours(settings))
+    return ingest_source(found, source, settings, observer)
 
 
 def ingest_source(
@@ -75,9 +77,10 @@ def _ingest(
     target = settings.milvus
     files = IngestFiles(settings.run.runs_dir / f"ingest-{target.collection}", name)
     with connect(address(target), create=True) as connection:
-        writer = MilvusRecordWriter(connection, writer_settings(settings))
+        writer = _writer(connection, settings)
         shape = writer.fit(plan.shape)
-        for note in (_told(shape), *writer.notes):
+        before = (_told(shape), *writer.notes)
+        for note in before:
             observer.note(note)
         shaper = Shaper(shape, plan.options)
         adapters = IngestAdapters(
@@ -94,7 +97,10 @@ def _ingest(
             on_error=settings.ingest.on_error,
             concurrency=settings.embed.concurrency,
         )
-        report = ingest(adapters, rules, observer)
+        with files.held():
+            report = ingest(adapters, rules, observer)
+        for note in writer.notes[len(before) - 1 :]:
+            observer.note(note)
     return IngestResult(
         report=report,
         shape=shape,
@@ -108,7 +114,7 @@ def _ingest(
 def preview_job(source: str, settings: Settings, observer: Observer) -> IngestPreview:
     """Read all rows as an ingest would, and estimate what it would take."""
     _check(settings)
-    plan = _plan(open_source(source, settings.source), settings)
+    plan = _plan(open_source(source, settings.source, ours=_ours(settings)), settings)
     shape, exists, notes = plan.shape, False, tuple[str, ...]()
     where = address(settings.milvus)
     if not where.is_file or where.path.exists():
@@ -181,7 +187,10 @@ def _plan(source: RecordSource, settings: Settings) -> _Plan:
         typed=source.typed,
         vectors=vectors,
     )
-    return _Plan(source, options, infer_shape(sample[: settings.source.sample], options))
+    shape = infer_shape(sample[: settings.source.sample], options)
+    if settings.milvus.vector_field:
+        shape = replace(shape, vector_name=settings.milvus.vector_field)
+    return _Plan(source, options, shape)
 
 
 def _sift(plan: _Plan, shape: RecordShape, observer: Observer) -> Duplicates:
@@ -254,6 +263,16 @@ def embedding_server(host: str, port: int) -> EmbeddingServer:
     return EmbeddingServer(LocalEmbedder(), host, port)
 
 
+def _writer(
+    connection: MilvusConnection, settings: Settings
+) -> MilvusRecordWriter | BulkRecordWriter:
+    writer = MilvusRecordWriter(connection, writer_settings(settings))
+    if settings.ingest.way == "upsert":
+        return writer
+    folder = settings.ingest.bulk_folder or settings.run.runs_dir / "bulk"
+    return BulkRecordWriter(connection, writer, ImportSettings(folder, settings.ingest.bulk_prefix))
+
+
 def writer_settings(settings: Settings) -> WriterSettings:
     """How the collection is made and written."""
     return WriterSettings(
@@ -268,6 +287,13 @@ def writer_settings(settings: Settings) -> WriterSettings:
 def _check(settings: Settings) -> None:
     if not settings.milvus.collection:
         raise UsageError("no collection was named; pass --collection NAME")
+
+
+def _ours(settings: Settings) -> list[Path]:
+    """What an ingest writes, which is no part of a folder of texts that holds it by chance."""
+    where = address(settings.milvus)
+    kept = [settings.run.runs_dir, settings.embed.cache, where.path if where.is_file else None]
+    return [path for path in kept if path is not None]
 
 
 def _unasked(settings: Settings) -> Settings:
@@ -316,4 +342,8 @@ def _told(shape: RecordShape) -> str:
 def _next_command(settings: Settings) -> str:
     words = ["vdbcluster", "run", "--uri", address(settings.milvus).shown]
     words += ["--collection", settings.milvus.collection]
+    if settings.milvus.db:
+        words += ["--db", settings.milvus.db]
+    if settings.write.label_prefix != WriteSettings().label_prefix:
+        words += ["--label-prefix", settings.write.label_prefix]
     return shlex.join(words)

@@ -326,7 +326,8 @@ def _address(base_url: str) -> str:
     """The endpoint without user, password and query; ``UsageError`` if it is no address."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(f"--embed-base-url must begin with http:// or https://, not {base_url!r}")
+        shown = base_url.rpartition("@")[2]  # before it may be user and password
+        raise UsageError(f"--embed-base-url must begin with http:// or https://, not {shown!r}")
     if parts.path.rstrip("/").endswith("/embeddings"):
         raise UsageError("--embed-base-url ends before /embeddings, with /v1 mostly")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -65,7 +65,12 @@ def _next(file: InputFile, text: Text, reader: Any) -> list[str] | Unreadable | 
     try:
         return next(reader, None)
     except csv.Error as error:
-        if "unexpected end" in str(error) or "field limit" in str(error):
+        if "field limit" in str(error):
+            raise SourceRowError(
+                f"{file.name}: the row at line {begin:,} has a value of more than "
+                f"{MAX_CELL >> 20} million characters; is a quote opened there and never closed?"
+            ) from error
+        if "unexpected end" in str(error):
             raise SourceRowError(
                 f"{file.name}: a quote is opened in the row at line {begin:,} and never closed"
             ) from error

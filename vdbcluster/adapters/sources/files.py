@@ -89,6 +89,8 @@ def input_file(path: Path) -> InputFile:
 
 def spooled(stream: BinaryIO | None = None) -> InputFile:
     """Standard input, copied to a temporary file so that it can be read twice."""
+    if stream is None and sys.stdin is None:
+        raise UsageError("standard input is closed; pipe a file into it, or name the file")
     source = sys.stdin.buffer if stream is None else stream
     if source.isatty():
         raise UsageError("standard input is a terminal; pipe a file into it, or name the file")

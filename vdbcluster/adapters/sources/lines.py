@@ -2,14 +2,15 @@
 
 In: a text file or a folder. Out: ``Parsed`` rows with the fields line and text, or path, name and
 text. Promise: a folder is read in the order of the paths, whatever the file system says; hidden
-files are left out; a file that is no text is one bad row.
+files, and those of an ingest itself, are left out; a file that is no text is one bad row.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from vdbcluster.adapters.sources.batching import Parsed, Unreadable
@@ -33,16 +34,21 @@ def read_lines(file: InputFile, encoding: str) -> Iterator[Parsed | Unreadable]:
                 yield Parsed({"line": text.number, "text": line.rstrip("\r\n")}, MEMORY * len(line))
 
 
-def listing(folder: Path) -> list[str]:
+def listing(folder: Path, ours: Collection[Path] = ()) -> list[str]:
     """Paths of all files in a folder and those within it, sorted, relative, with slashes.
 
-    Raises ``UsageError`` if there is none or a folder cannot be read.
+    ``ours``: files and folders that ingest writes; without them the second ingest of a folder in
+    which it was started would take in what the first one left there. Raises ``UsageError`` if there
+    is no file or a folder cannot be read.
     """
+    left_out = {path.resolve() for path in ours}
     found = []
     for where, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(where).resolve()
+        folders[:] = [n for n in folders if not n.startswith(".") and base / n not in left_out]
+        kept = [n for n in names if not n.startswith(".") and base / n not in left_out]
         inside = Path(where).relative_to(folder)
-        found += [(inside / name).as_posix() for name in names if not name.startswith(".")]
+        found += [(inside / name).as_posix() for name in kept]
     if not found:
         raise UsageError(f"the folder {folder} holds no file")
     return sorted(found)
@@ -53,10 +59,10 @@ def fingerprint(folder: Path, paths: list[str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
-            stat = (folder / path).stat()
+            status = (folder / path).stat()
         except OSError:
             continue  # it is gone or a broken link, which its row will tell
-        entry = f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+        entry = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(entry.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -70,7 +76,10 @@ def read_folder(folder: Path, paths: list[str], encoding: str) -> Iterator[Parse
 def _read(folder: Path, path: str, encoding: str) -> Parsed | Unreadable:
     file = InputFile(folder / path, path)
     try:
-        size = file.path.stat().st_size
+        status = file.path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for somebody to write
+            return Unreadable(f"{path} is no file but a pipe, a socket or a device", path)
+        size = status.st_size
         if size > MAX_FILE:
             return Unreadable(f"{path} has {size:,} bytes, more than a text of one row may", path)
         with file.open() as binary:

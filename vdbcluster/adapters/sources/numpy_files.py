@@ -2,8 +2,8 @@
 
 In: a matrix ``(n, d)`` of numbers; for .npz also arrays ``(n,)``, each of them a field; for .npy
 perhaps another source with one row a vector, in the same order. Out: ``SourceBatch``.
-Promise: matrices are mapped or read in pieces, never loaded as a whole; Python objects (pickles)
-are never loaded; counts that do not agree are told before the first row is handed on.
+Promise: matrices are read in pieces, or mapped where they are stored column by column; Python
+objects (pickles) are never loaded; counts that do not agree are told before the first row.
 """
 
 from __future__ import annotations
@@ -52,34 +52,38 @@ def _told(name: str) -> Iterator[None]:
 
 def matrix_rows(file: InputFile) -> int:
     """How many vectors a .npy file holds. Raises ``UsageError`` if it holds anything else."""
-    return len(_matrix(file))
+    with _matrix(file) as matrix:
+        return matrix.rows
 
 
 def read_matrix(file: InputFile) -> Iterator[SourceBatch]:
     """Vectors alone: the only field is ``row``, counted from 0 as in the array."""
-    matrix, reader = _matrix(file), VectorReader()
-    step = rows_per_batch(len(matrix), matrix.nbytes)
-    for start in range(0, len(matrix), step):
-        vectors = to_float32(matrix[start : start + step])
-        rows = [SourceRow(start + i + 1, {"row": start + i}) for i in range(len(vectors))]
-        yield joined(rows, vectors, reader)
+    reader = VectorReader()
+    with _matrix(file) as matrix:
+        step = rows_per_batch(matrix.rows, matrix.rows * matrix.row_bytes)
+        for start in range(0, matrix.rows, step):
+            vectors = to_float32(matrix.take(min(step, matrix.rows - start)))
+            rows = [SourceRow(start + i + 1, {"row": start + i}) for i in range(len(vectors))]
+            yield joined(rows, vectors, reader)
 
 
 def read_beside(file: InputFile, side: RecordSource) -> Iterator[SourceBatch]:
     """Vector i with row i of ``side``. Raises ``UsageError`` if the numbers differ."""
-    matrix, reader = _matrix(file), VectorReader()
-    rows = _count(side)
-    if rows != len(matrix):
-        raise UsageError(
-            f"{file.name} holds {len(matrix):,} vectors, but {side.description} {rows:,} rows; "
-            "they must be the same rows in the same order"
-        )
-    for batch in side.batches():
-        numbers = np.array([row.number for row in batch.rows], np.int64)
-        vectors = to_float32(matrix[numbers - 1])
-        found = joined(batch.rows, vectors, reader)
-        faults = sorted((*found.faults, *batch.faults), key=lambda fault: fault.number)
-        yield SourceBatch(found.rows, found.vectors, tuple(faults))
+    reader, rows = VectorReader(), _count(side)
+    with _matrix(file) as matrix:
+        if rows != matrix.rows:
+            raise UsageError(
+                f"{file.name} holds {matrix.rows:,} vectors, but {side.description} {rows:,} "
+                "rows; they must be the same rows in the same order"
+            )
+        start = 1
+        for batch in side.batches():
+            part = to_float32(matrix.take(batch.last + 1 - start))
+            numbers = np.array([row.number for row in batch.rows], np.int64)
+            found = joined(batch.rows, part[numbers - start], reader)
+            faults = sorted((*found.faults, *batch.faults), key=lambda fault: fault.number)
+            yield SourceBatch(found.rows, found.vectors, tuple(faults))
+            start = batch.last + 1
 
 
 def joined(
@@ -102,11 +106,16 @@ def _count(side: RecordSource) -> int:
     return sum(len(batch.rows) + len(batch.faults) for batch in side.batches())
 
 
-def _matrix(file: InputFile) -> Any:
-    with _told(file.name):
-        array = np.load(file.path, mmap_mode="r", allow_pickle=False)
-    _check_matrix(file.name, array.shape, array.dtype)
-    return array
+@contextmanager
+def _matrix(file: InputFile) -> Iterator[_Member]:
+    """The file, to be read in pieces: pages of a memory map would count as ours once read."""
+    with ExitStack() as stack:
+        with _told(file.name):
+            whole = np.load(file.path, mmap_mode="r", allow_pickle=False)
+            stream = stack.enter_context(file.path.open("rb"))
+            member = _Member(stream, whole)
+        _check_matrix(file.name, whole.shape, whole.dtype)
+        yield member
 
 
 def _check_matrix(name: str, shape: tuple[int, ...], dtype: Any) -> None:
@@ -207,11 +216,14 @@ def _vectors(file: InputFile, shapes: Mapping[str, tuple[int, ...]], wanted: str
 class _Member:
     """An array in an archive, read from the beginning in pieces of rows."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], mapped: Any = None) -> None:
         self._stream = stream
         self._shape, fortran, self._dtype = _header(stream)
+        self.rows = self._shape[0] if self._shape else 0
         self.row_bytes = self._dtype.itemsize * math.prod(self._shape[1:])
-        self._whole: Any = self._all_by_columns() if fortran and len(self._shape) > 1 else None
+        self._whole: Any = None
+        if fortran and len(self._shape) > 1:
+            self._whole = self._all_by_columns() if mapped is None else mapped
         self._at = 0
 
     def take(self, rows: int) -> Any:

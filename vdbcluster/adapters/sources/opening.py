@@ -10,7 +10,8 @@ before any row is read; each call of ``batches`` begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -56,32 +57,47 @@ class FileSource:
             raise UsageError(f"{self.description} holds no row")
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
 def open_source(
-    path: str | Path, settings: SourceSettings, stdin: BinaryIO | None = None
+    path: str | Path,
+    settings: SourceSettings,
+    stdin: BinaryIO | None = None,
+    ours: Collection[Path] = (),
 ) -> RecordSource:
     """The rows at ``path``; ``-`` is standard input, or ``stdin`` in its place.
 
-    Raises ``UsageError`` where there is nothing that could be read.
+    ``ours``: files and folders that a folder of texts is read without. Raises ``UsageError`` where
+    there is nothing that could be read.
     """
     check_encoding(settings.encoding)
+    _check_path(str(path))
     if str(path) == STDIN:
         return _of_file(spooled(stdin), settings)
     place = Path(path)
     if place.is_dir():
-        return _of_folder(place, settings)
+        return _of_folder(place, settings, ours)
     return _of_file(input_file(place), settings)
 
 
-def _of_folder(folder: Path, settings: SourceSettings) -> RecordSource:
+def _check_path(path: str) -> None:
+    if not path:  # a variable that is not set, mostly; it would mean this folder
+        raise UsageError("the source is empty; name a file, a folder, or - for standard input")
+    if _URL.match(path):
+        raise UsageError("the source is an address on the net; download it and name the file")
+
+
+def _of_folder(folder: Path, settings: SourceSettings, ours: Collection[Path]) -> RecordSource:
     if settings.format not in ("auto", "text"):
         raise UsageError(f"{folder} is a folder of texts; name one file for --format")
     _no_side_file(folder, settings)
-    paths = lines.listing(folder)
+    paths = lines.listing(folder, ours)
     return FileSource(
         description=f"{folder} (a folder of {len(paths):,} files)",
         typed=True,
         total=len(paths),
-        mark=lambda: lines.fingerprint(folder, lines.listing(folder)),
+        mark=lambda: lines.fingerprint(folder, lines.listing(folder, ours)),
         read=lambda: batched(
             lines.read_folder(folder, paths, settings.encoding), settings.vector_field
         ),

@@ -1,6 +1,5 @@
 """Rows into a collection: ``MilvusRecordWriter``."""
 
-from vdbcluster.adapters.milvus.ingest.texts import CollectionSpec, CollectionWriter
 from vdbcluster.adapters.milvus.ingest.writer import MilvusRecordWriter, WriterSettings
 
-__all__ = ["CollectionSpec", "CollectionWriter", "MilvusRecordWriter", "WriterSettings"]
+__all__ = ["MilvusRecordWriter", "WriterSettings"]

@@ -1,10 +1,11 @@
 """Very large sets by the server's bulk import: files first, then one call.
 
-In: records, a folder, where the server finds that folder. Out: Parquet files, and, if the server can
-reach them, their rows in the collection. Promise: only into an empty collection, because an import
-adds rows and replaces none; every row that was given is counted in the files before they are
-imported; a run that was broken off begins anew. Needs the extra ``bulk`` (the client's own bulk
-writer, which wants the packages of the object stores even for local files).
+In: records, a folder, where the server finds that folder. Out: Parquet files, and, if the server
+can reach them, their rows in the collection. Promise: only into an empty collection, because an
+import adds rows and replaces none; every row that was given is counted in the files before they are
+imported, and in the collection after that; a run that was broken off begins anew. Needs the extra
+``bulk`` (the client's own bulk writer, which wants the packages of the object stores even for local
+files).
 
 A server imports from its own object store. ``ImportSettings.prefix`` says under which path there it
 sees ``folder`` (a mounted folder, or one that is copied there); without it the files are written,
@@ -13,6 +14,7 @@ and ``notes`` say what is left to do.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from vdbcluster.adapters.milvus.client import MilvusConnection
-from vdbcluster.adapters.milvus.errors import translated
+from vdbcluster.adapters.milvus.errors import quiet, translated
+from vdbcluster.adapters.milvus.ingest.importing import import_files
 from vdbcluster.adapters.milvus.ingest.payload import entities
 from vdbcluster.adapters.milvus.ingest.rows import blank, make_rows
 from vdbcluster.adapters.milvus.ingest.writer import MilvusRecordWriter
@@ -30,9 +33,7 @@ from vdbcluster.errors import BackendError, UsageError
 from vdbcluster.model.arrays import BoolArray, Float32Array
 from vdbcluster.model.records import Record, RecordBatch, RecordShape
 
-POLL_SECONDS = 1.0
 IMPORT_SECONDS = 6 * 3600.0
-DONE, FAILED = "completed", "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class BulkRecordWriter:
 
     def prepare(self, dim: int) -> None:
         """See ``ports.RecordWriter``. Raises ``UsageError`` for a collection that has rows."""
+        if self._milvus.is_lite and self._settings.prefix:
+            raise UsageError("Milvus Lite has no bulk import; use --write-way upsert")
         self._writer.prepare(dim)
         if self._writer.count():
             raise UsageError(
@@ -100,6 +103,10 @@ class BulkRecordWriter:
         """None: the collection is empty."""
         del vectors
         return np.zeros(len(records), np.bool_)
+
+    def misfits(self, records: Sequence[Record]) -> dict[int, str]:
+        """See ``ports.RecordWriter``."""
+        return self._writer.misfits(records)
 
     def write(self, batch: RecordBatch) -> None:
         """Put rows into the file that is being written."""
@@ -129,10 +136,21 @@ class BulkRecordWriter:
                 f"{self._files.data_path}: copy them to the server's object store and import them",
             )
             return self._rows
-        self._wait(self._import())
-        return self._writer.finish()
+        folder, prefix = self._settings.folder, self._settings.prefix.rstrip("/")
+        files = [f"{prefix}/{path.relative_to(folder)}" for path in self.files]
+        import_files(self._milvus, self._writer.collection, files, self._settings.seconds)
+        stored = self._writer.finish()
+        if stored != self._rows:
+            raise BackendError(
+                f"{stored:,} rows are in the collection after the import of {self._rows:,}; "
+                "somebody else writes to it, or the import was done twice: drop it and run again"
+            )
+        return stored
 
     def _open(self) -> Any:
+        # Its import would send the logs of everything to the screen, unless somebody has them.
+        if not logging.getLogger().handlers:
+            logging.getLogger().addHandler(logging.NullHandler())
         try:
             from pymilvus import CollectionSchema
             from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
@@ -141,6 +159,7 @@ class BulkRecordWriter:
                 f"bulk import needs more packages ({error.name or 'pymilvus.bulk_writer'}); "
                 "install them with: pip install 'vdbcluster[bulk]'"
             ) from error
+        quiet()
         self._settings.folder.mkdir(parents=True, exist_ok=True)
         return LocalBulkWriter(
             schema=CollectionSchema.construct_from_dict(dict(self._writer.described)),
@@ -148,44 +167,6 @@ class BulkRecordWriter:
             chunk_size=self._settings.file_bytes,
             file_type=BulkFileType.PARQUET,
         )
-
-    def _import(self) -> str:
-        from pymilvus.bulk_writer import bulk_import
-
-        folder = self._settings.folder
-        there = [[f"{self._settings.prefix}/{p.relative_to(folder)}"] for p in self.files]
-        address = self._milvus.address
-        with translated("asking the server to import the files"):
-            answer = bulk_import(
-                url=address.uri,
-                collection_name=self._writer.collection,
-                db_name=address.database,
-                api_key=address.token,
-                files=there,
-            )
-        return str(answer.json()["data"]["jobId"])
-
-    def _wait(self, job: str) -> None:
-        from pymilvus.bulk_writer import get_import_progress
-
-        address = self._milvus.address
-        deadline = time.monotonic() + self._settings.seconds
-        while time.monotonic() < deadline:
-            with translated("asking how far the import has come"):
-                answer = get_import_progress(
-                    url=address.uri, job_id=job, api_key=address.token, db_name=address.database
-                )
-            told = answer.json()["data"]
-            state = str(told.get("state", "")).lower()
-            if state == DONE:
-                return
-            if state == FAILED:
-                raise BackendError(
-                    f"the import of the files failed: {told.get('reason', 'no reason given')}; "
-                    "the files are left where they are"
-                )
-            time.sleep(POLL_SECONDS)
-        raise BackendError(f"the import (job {job}) was not done in time; it goes on at the server")
 
 
 def _rows_in(path: Path) -> int:

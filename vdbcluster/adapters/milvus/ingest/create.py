@@ -29,7 +29,7 @@ from vdbcluster.adapters.milvus.errors import backend_errors, translate
 from vdbcluster.adapters.milvus.profile import is_loaded
 from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
 from vdbcluster.adapters.milvus.writeback.own import SCRATCH
-from vdbcluster.errors import BackendUnavailableError
+from vdbcluster.errors import BackendError, BackendUnavailableError
 from vdbcluster.model.labels import LabelFields
 from vdbcluster.model.records import FieldSpec, RecordShape
 
@@ -189,7 +189,11 @@ def make_index(milvus: MilvusConnection, name: str, field: str, kind: str, metri
         )
         client.create_index(name, index, timeout=limit, sync=False)
 
-    milvus.ask(f"indexing {field!r} of {name!r}", call)
+    try:
+        milvus.ask(f"indexing {field!r} of {name!r}", call)
+    except BackendError:
+        if not has_index(milvus, name, field):  # another ingest may have been faster
+            raise
 
 
 def load(milvus: MilvusConnection, name: str) -> None:

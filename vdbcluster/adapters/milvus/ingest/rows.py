@@ -21,6 +21,7 @@ from vdbcluster.errors import UsageError
 from vdbcluster.model.collection import VectorField
 from vdbcluster.model.records import Record
 
+_UNFIT = (ValueError, TypeError, RecursionError)
 ROW_BYTES = 64
 """What a row takes on its way beside its values."""
 
@@ -52,7 +53,24 @@ class Row:
 
 def make_rows(records: Sequence[Record], filling: Filling) -> list[Row]:
     """One ``Row`` for each record, in order."""
-    return [_row(record, filling) for record in records]
+    rows = []
+    for record in records:
+        try:
+            rows.append(_row(record, filling))
+        except _UNFIT as error:
+            raise UsageError(f"row {record.number:,} cannot be stored: {error}") from error
+    return rows
+
+
+def unfit(records: Sequence[Record], filling: Filling) -> dict[int, str]:
+    """Which records ``make_rows`` would refuse, by place, and why."""
+    found: dict[int, str] = {}
+    for place, record in enumerate(records):
+        try:
+            _row(record, filling)
+        except _UNFIT as error:
+            found[place] = str(error)
+    return found
 
 
 def blank(row: Row, filling: Filling) -> Row:
@@ -85,18 +103,15 @@ def _row(record: Record, filling: Filling) -> Row:
     dynamic: dict[str, Any] = {}
     layout = filling.layout
     given = record.fields if record.text is None else {**record.fields, filling.text: record.text}
-    try:
-        for name, value in given.items():
-            column = layout.columns.get(name)
-            if column is None:
-                _check_free(name, layout)
-                dynamic[name] = value
-            elif value is not None or column.nullable:
-                columns[name] = None if value is None else _CONVERTERS[column.type](value, column)
-        _check_complete(columns, filling)
-        meta = _json(dynamic)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"row {record.number:,} cannot be stored: {error}") from error
+    for name, value in given.items():
+        column = layout.columns.get(name)
+        if column is None:
+            _check_free(name, layout)
+            dynamic[name] = value
+        elif value is not None or column.nullable:
+            columns[name] = None if value is None else _CONVERTERS[column.type](value, column)
+    _check_complete(columns, filling)
+    meta = _json(dynamic)
     size = ROW_BYTES + len(meta) + sum(_size(value) for value in columns.values())
     return Row(record.number, record.key, columns, dynamic, meta, size + _size(record.key))
 

@@ -18,7 +18,7 @@ from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, tran
 from vdbcluster.adapters.milvus.ingest.payload import entities, wire_columns
 from vdbcluster.adapters.milvus.ingest.rows import Filling, Row
 from vdbcluster.adapters.milvus.writeback.target import Target
-from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
+from vdbcluster.adapters.milvus.writeback.wire import insert_columns, send_columns, sends_columns
 from vdbcluster.errors import BackendError
 from vdbcluster.model.arrays import Float32Array
 
@@ -110,8 +110,12 @@ class Sender:
         self, part: list[Placed], client: Any, limit: float, *, vectors: Float32Array
     ) -> int:
         rows, mine = _picked(part, vectors)
+        name, database = self._target.name, self._target.milvus.address.database
+        if sends_columns(client):
+            columns = wire_columns(rows, mine, self._filling)
+            return insert_columns(client, limit, database, name, columns, len(rows))
         data = entities(rows, mine, self._filling)
-        return int(client.insert(self._target.name, data, timeout=limit)["insert_count"])
+        return int(client.insert(name, data, retry_times=0)["insert_count"])
 
 
 def _picked(part: list[Placed], vectors: Float32Array) -> tuple[list[Row], Float32Array]:

@@ -39,7 +39,7 @@ from vdbcluster.adapters.milvus.ingest.lookup import (
 )
 from vdbcluster.adapters.milvus.ingest.merge import Merger
 from vdbcluster.adapters.milvus.ingest.payload import vector_bytes
-from vdbcluster.adapters.milvus.ingest.rows import Filling, blank, last_of_each, make_rows
+from vdbcluster.adapters.milvus.ingest.rows import Filling, blank, last_of_each, make_rows, unfit
 from vdbcluster.adapters.milvus.ingest.seen import SeenKeys
 from vdbcluster.adapters.milvus.ingest.sending import Placed, Sender
 from vdbcluster.adapters.milvus.profile import count_rows, identity, profile
@@ -167,6 +167,11 @@ class MilvusRecordWriter:
             some = self._same_vectors(opened, records, vectors, some)
         known[some] = True
         return known
+
+    def misfits(self, records: Sequence[Record]) -> dict[int, str]:
+        """See ``ports.RecordWriter``. A collection that we made takes every record of its shape."""
+        opened = self._opened()
+        return {} if opened is None or opened.fresh else unfit(records, opened.filling)
 
     def write(self, batch: RecordBatch) -> None:
         """See ``ports.RecordWriter``. Of rows with one key, the last one counts."""

@@ -1,0 +1,283 @@
+"""``evaluate``: how good the labels are that a collection carries.
+
+In: ``Settings``, the name of a field that holds the truth (or none), an observer.
+Out: ``Evaluation``. Promise: only reads; judges the labels that are stored, wherever they were
+written. What needs clusterings of our own (persistence, stability) is that of the settings given;
+how far those give the stored labels is told beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
+from vdbcluster.config.settings import Settings
+from vdbcluster.errors import RefusedError, UsageError
+from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.hierarchy import build, is_compiled
+from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
+from vdbcluster.model.labels import LabelBatch
+from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.cluster import cluster_graph
+from vdbcluster.pipeline.neighbors import neighbor_graph
+from vdbcluster.pipeline.read import positions, read_usable
+from vdbcluster.ports import Observer
+from vdbcluster.quality.report import GraphReport, Spread, graph_report, spread
+from vdbcluster.quality.scores import TruthReport, agreement, truth_report
+from vdbcluster.quality.stability import SHARE, Stability, stability, subgraph
+from vdbcluster.wiring.main_job import Bench, label_settings, open_bench
+
+REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """What the settings of this call give on the same graph.
+
+    ``same``: AMI of these labels with those stored. ``ari``, ``ami``: mean agreement with the
+    labels of ``repeats`` samples of ``share`` of the rows; ``jaccard``: how well the clusters are
+    found again, one by one; ``persistence``: of the clusters, as the engine says.
+    """
+
+    clusters: int
+    noise: float
+    same: float
+    share: float
+    repeats: int
+    ari: float
+    ami: float
+    jaccard: Spread
+    persistence: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``graph`` judges the labelled rows; ``truth`` those that have a truth as well.
+
+    ``rows`` were read, ``unlabelled`` of them carry no label; ``without_truth`` of the labelled
+    ones have no value in ``truth_field``. ``labels_in``: the collection that the labels are in.
+    """
+
+    collection: str
+    labels_in: str
+    rows: int
+    unlabelled: int
+    neighbors: str
+    graph: GraphReport
+    resampled: Resampled | None
+    truth_field: str = ""
+    without_truth: int = 0
+    truth: TruthReport | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """Rows under judgement: prepared vectors, neighbour graph, and who found the neighbours."""
+
+    points: Float32Array
+    graph: NeighborGraph
+    engine: str
+
+    def take(self, rows: Int64Array) -> Subject:
+        """The same for some rows, ascending positions; nothing is searched again."""
+        if len(rows) == self.graph.n_rows:
+            return self
+        return Subject(self.points[rows], subgraph(self.graph, rows), self.engine)
+
+
+def evaluate(
+    settings: Settings, observer: Observer, *, truth: str = "", repeats: int = REPEATS
+) -> Evaluation:
+    """Judge the labels of the collection that ``settings`` name.
+
+    Raises ``UsageError`` if no row carries a label, or if none has a value in ``truth``. Without
+    ``repeats`` nothing is clustered.
+    """
+    with open_bench(settings, observer) as bench:
+        labels_in, stored = _stored(bench)
+        rows = read_rows(bench)
+        labels, labelled = _aligned(rows, stored)
+        if not labelled.any():
+            raise _no_label(bench)
+        at = np.flatnonzero(labelled)
+        report, missing = _against(bench, rows, labels, at, truth) if truth else (None, 0)
+        subject = find_graph(bench, rows).take(at)
+    graph = _graph_report(subject, labels[at], settings)
+    return Evaluation(
+        collection=bench.source.found.name,
+        labels_in=labels_in,
+        rows=len(rows),
+        unlabelled=len(rows) - len(at),
+        neighbors=subject.engine,
+        graph=graph,
+        resampled=_resampled(subject, labels[at], settings, repeats, observer) if repeats else None,
+        truth_field=truth,
+        without_truth=missing,
+        truth=report,
+    )
+
+
+def read_rows(bench: Bench) -> Rows:
+    """All rows of the selection with a usable vector."""
+    return read_usable(
+        bench.source,
+        bench.observer,
+        memory_bytes=bench.settings.neighbors.memory_mb << 20,
+        direction=bench.choice.metric in ON_SPHERE,
+        accept_mismatch=bench.settings.write.accept_mismatch,
+    ).rows
+
+
+def find_graph(bench: Bench, rows: Rows, n_neighbors: int | None = None) -> Subject:
+    """The one neighbour pass, by the engine that was chosen; at least one row.
+
+    Local search overwrites the vectors of ``rows`` with the prepared ones, to save their memory.
+    """
+    metric = bench.choice.metric
+    points = prepare(
+        rows.vectors,
+        metric,
+        centered=bench.settings.neighbors.center,
+        out=rows.vectors if bench.choice.engine == "local" else None,
+    )
+    search = bench.search(rows, points)
+    k = n_neighbors or bench.settings.n_neighbors
+    graph = neighbor_graph(search, points, metric, k, bench.observer)
+    engine = f"{graph.n_neighbors} by {search.description}, {graph.metric}"
+    if not is_compiled():
+        bench.observer.note("compiling the clustering stage, once; about ten seconds")
+    return Subject(points, graph, engine)
+
+
+def truth_of(bench: Bench, rows: Rows, field: str) -> tuple[np.ndarray, BoolArray]:
+    """The value of ``field`` as text for each row, ``(n,) object``, and whether it has one.
+
+    Raises ``UsageError`` if there is no such field, if it holds no plain values, or none at all.
+    """
+    truth = np.full(len(rows), None, object)
+    with bench.observer.stage("truth", len(rows)) as progress:
+        for page in bench.source.scalars((field,)):
+            at = positions(page.keys, rows.keys)
+            for place, value in zip(at.tolist(), page.values[field], strict=True):
+                if place >= 0 and value is not None:
+                    truth[place] = _plain(value, field)
+            progress.advance(len(page.keys))
+    known = np.array([value is not None for value in truth], np.bool_)
+    if not known.any():
+        raise UsageError(f"no row has a value in the field {field!r} (--truth); check its name")
+    return truth, known
+
+
+def _plain(value: Any, field: str) -> str:
+    if not isinstance(value, (str, int, float, np.generic)):
+        raise UsageError(
+            f"the field {field!r} (--truth) holds values of kind {type(value).__name__}; a class "
+            "is text or a number"
+        )
+    return str(value)
+
+
+def _stored(bench: Bench) -> tuple[str, list[LabelBatch]]:
+    """Where labels are found, and all of them; whichever way was used to write them.
+
+    ``UsageError`` if there are none; ``RefusedError`` if none can be read for a reason.
+    """
+    refused: RefusedError | None = None
+    for way in _ways(label_settings(bench.settings.write)):
+        try:
+            sink = choose_sink(bench.connection, bench.source.selection, way, dry_run=True)
+        except RefusedError as error:
+            refused = refused or error
+            continue
+        found = [batch for batch in sink.stored() if len(batch)]
+        if found:
+            if sink.way.stale:
+                bench.observer.warn(sink.way.stale)
+            return sink.way.target, found
+    if refused:
+        raise refused
+    raise _no_label(bench)
+
+
+def _no_label(bench: Bench) -> UsageError:
+    name, chosen = bench.source.found.name, bench.source.selection
+    if chosen.where or chosen.partitions:
+        return UsageError(
+            f"no selected row of {name!r} carries a label; check --filter and --partition, or run "
+            "vdbcluster run first"
+        )
+    return UsageError(
+        f"{name!r} carries no labels yet; run vdbcluster run first (or name the prefix that they "
+        "were written under: --label-prefix)"
+    )
+
+
+def _ways(asked: LabelSettings) -> Iterator[LabelSettings]:
+    """The way that would be written now, then the others that labels can have been written."""
+    yield asked
+    if asked.way == "auto":
+        yield replace(asked, allow_full_upsert=True)
+        yield replace(asked, way="side-collection")
+
+
+def _aligned(rows: Rows, stored: list[LabelBatch]) -> tuple[Int64Array, BoolArray]:
+    """The stored label of each row, and whether it has one."""
+    labels = np.full(len(rows), -1, np.int64)
+    labelled = np.zeros(len(rows), np.bool_)
+    for batch in stored:
+        at = positions(batch.keys, rows.keys)
+        known = at >= 0
+        labels[at[known]] = batch.cluster_id[known]
+        labelled[at[known]] = True
+    return labels, labelled
+
+
+def _against(
+    bench: Bench, rows: Rows, labels: Int64Array, at: Int64Array, field: str
+) -> tuple[TruthReport, int]:
+    """The report on the labelled rows ``at`` that have a truth, and how many of them have none."""
+    truth, known = truth_of(bench, rows, field)
+    both = at[known[at]]
+    if not len(both):
+        raise UsageError(f"no row has both a label and a value in the field {field!r} (--truth)")
+    return truth_report(truth[both].astype(str), labels[both]), len(at) - len(both)
+
+
+def _graph_report(subject: Subject, labels: Int64Array, settings: Settings) -> GraphReport:
+    hierarchy = build(subject.graph, settings.cluster.params())
+    return graph_report(subject.graph, labels, hierarchy.core_distances)
+
+
+def _resampled(
+    subject: Subject, labels: Int64Array, settings: Settings, repeats: int, observer: Observer
+) -> Resampled:
+    result = cluster_graph(subject.graph, subject.points, settings, exact=False).clustering
+    with observer.stage("stability", repeats, "samples") as progress:
+
+        def relabel(graph: NeighborGraph, rows: Int64Array) -> Int64Array:
+            again = cluster_graph(graph, subject.points[rows], settings, exact=False)
+            progress.advance(1)
+            return again.clustering.labels
+
+        found: Stability = stability(
+            subject.graph, result.labels, relabel, repeats=repeats, seed=settings.run.seed
+        )
+    return Resampled(
+        clusters=result.n_clusters,
+        noise=result.n_noise / max(1, len(labels)),
+        same=agreement(labels, result.labels)[1],
+        share=SHARE,
+        repeats=repeats,
+        ari=float(found.ari.mean()),
+        ami=float(found.ami.mean()),
+        jaccard=spread(found.jaccard),
+        persistence=spread(result.persistence),
+    )

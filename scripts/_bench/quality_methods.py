@@ -65,11 +65,13 @@ def _ours(name: str, **sections: Mapping[str, Any]) -> Method:
     return Method(name, run)
 
 
+SPECTRAL = {"smooth": "spectral"}
 SHARED = {"n_neighbors": 30, "smooth": "shared-neighbors"}
 
 OURS = (
     _ours("default"),
     _ours("leaf", cluster={"cluster_selection_method": "leaf"}),
+    _ours("spectral", neighbors=SPECTRAL, cluster={"min_samples": 10}),
     _ours("shared-neighbors", neighbors=SHARED, cluster={"min_cluster_size": 25}),
     _ours(
         "shared-neighbors leaf",

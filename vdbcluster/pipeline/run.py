@@ -77,8 +77,9 @@ def run(
     job.record("reading")
     rows = job.read()
     points = job.prepared(rows)
-    graph, exact = job.neighbors(rows, points)
+    # A server takes seconds to load a collection for labels: it does while neighbours are searched.
     with nullcontext() if dry_run else job.sink.reserved():
+        graph, exact = job.neighbors(rows, points)
         result = job.cluster(rows, points, graph, exact=exact)
         plan = job.plan(rows, result.clustering)
         if dry_run:

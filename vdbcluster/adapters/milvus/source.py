@@ -11,6 +11,8 @@ exactly as often as the server holds it, keys ascending within each partition.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,6 +42,8 @@ from vdbcluster.model.rows import VectorPage
 
 PAGE_BYTES = 16 * 1024 * 1024
 _INT64_MAX = 2**63 - 1
+JUST_NOW = 1.0
+"""Seconds for which what a strong call has made visible counts as the present."""
 _SCALAR_BYTES = 64
 """Guess of a scalar field's size; a page that turns out too large is halved."""
 
@@ -75,6 +79,7 @@ class MilvusSource:
         """Raises ``UsageError`` for an unknown collection, vector field or partition."""
         self._connection = connection
         self._page_bytes = page_bytes
+        self._caught_up = -math.inf
         self._profile = profile(connection, selection.collection, exact=False)
         self._vector = choose_vector(self._profile, selection.vector_field)
         self.selection = replace(
@@ -121,7 +126,10 @@ class MilvusSource:
         where = chosen.where
         if chosen.partitions and not where:  # Lite overlooks partitions where there is no filter
             where = every_row(self._profile.key)
-        return count_rows(self._connection, chosen.collection, where, chosen.partitions)
+        asked = time.monotonic()
+        rows = count_rows(self._connection, chosen.collection, where, chosen.partitions)
+        self._caught_up = asked
+        return rows
 
     def hidden_rows(self) -> int:
         """Rows that the server counts but gives to nobody: those with the largest INT64 as key.
@@ -202,7 +210,8 @@ class MilvusSource:
         rows = page_rows(size, self._page_bytes)
         # Pages are read at the collection's own consistency, which may lag by seconds; once one
         # strong call was answered, everything written before it is visible to them as well.
-        count_rows(self._connection, chosen.collection)
+        if time.monotonic() - self._caught_up > JUST_NOW:
+            count_rows(self._connection, chosen.collection)
         for partition in self._partitions():
             scan = Scan(
                 chosen.collection,

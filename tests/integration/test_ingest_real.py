@@ -70,6 +70,8 @@ def test_a_real_set_is_taken_in_and_clustered(
     shared_data: Path,
     tmp_path: Path,
 ) -> None:
+    if backend.name == REAL_SERVER and name != "livedoor":
+        pytest.skip("one set is enough there; the Lite server takes all")
     table = pq.read_table(shared_data / f"{name}.parquet")
     draw = np.sort(np.random.default_rng(1).permutation(table.num_rows)[:ROWS])
     pq.write_table(table.take(draw), tmp_path / "rows.parquet")

@@ -184,7 +184,8 @@ class _Job:
         progress.advance(group.last - self.rows)
         self.rows = group.last
         if self.adapters.embedder is not None:
-            progress.detail(_told(self.adapters.embedder.usage, time.monotonic() - self._began))
+            seconds = time.monotonic() - self._began
+            progress.detail(_told(self.adapters.embedder.usage, seconds, self.faults))
 
     # ---- in the main thread, ahead of the others: rows become groups
 
@@ -401,10 +402,12 @@ def _sorted(faults: list[RowFault]) -> tuple[RowFault, ...]:
     return tuple(sorted(faults, key=lambda fault: fault.number))
 
 
-def _told(usage: EmbedUsage, seconds: float) -> str:
+def _told(usage: EmbedUsage, seconds: float, faults: int) -> str:
     parts = [f"{usage.tokens / max(seconds, 1e-9):,.0f} tokens/s"]
     if usage.cached:
         parts.append(f"{usage.cached:,} cached")
     if usage.retries:
         parts.append(f"{usage.retries:,} retries")
+    if faults:
+        parts.append(f"{faults:,} bad rows")
     return ", ".join(parts)

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vdbcluster.adapters.lock import locked
+from vdbcluster.adapters.replacing import replacing
 from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.model.records import RowFault
 from vdbcluster.ports.records import Checkpoint
@@ -63,18 +64,12 @@ class IngestFiles:
 
     def save(self, checkpoint: Checkpoint) -> None:
         text = json.dumps({"version": VERSION, **asdict(checkpoint)}, indent=2, ensure_ascii=False)
-        beside = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}")
         self._make_folder()
         try:
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.checkpoint)
+            with replacing(self.checkpoint) as file:
+                file.write(text.encode())
         except OSError as error:
             raise self._unwritable(self.checkpoint, error) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
     def begin(self, faults: int) -> None:
         if not self.quarantined.exists():

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.adapters.replacing import replacing
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest
 
@@ -50,20 +51,14 @@ class RunDirectory:
     def _put(self, run_id: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write beside the place, then take it; ``VdbclusterError`` if that fails."""
         place = self._place(run_id, name)
-        beside = place.with_name(f".{name}.{os.getpid()}")
         try:
-            with beside.open("wb") as file:
+            with replacing(place) as file:
                 fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(place)
         except OSError as error:
             raise VdbclusterError(
                 f"the record of the run {place} cannot be written ({error.strerror}); free some "
                 "space, or name another directory with --runs-dir"
             ) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
     def _place(self, run_id: str, name: str) -> Path:
         folder = self.path(run_id)

@@ -17,7 +17,6 @@ from typing import Any, Literal
 from vdbcluster.model.arrays import Float32Array
 
 FieldType = Literal["VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
-KeyType = Literal["INT64", "VARCHAR"]
 Rest = Literal["dynamic", "drop"]
 
 MAX_VARCHAR = 65_535

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vdbcluster.cli.printable import printable
+from vdbcluster.model.lines import one_line
 from vdbcluster.model.preview import IngestPreview
 from vdbcluster.model.records import EmbedUsage, RecordShape
 from vdbcluster.records.values import sayable
@@ -159,7 +160,4 @@ def _table(*headings: str) -> Table:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    # what is not printable could steer the terminal that it is shown on
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= CELL else line[: CELL - 1] + "…"
+    return one_line("" if value is None else str(value), CELL)

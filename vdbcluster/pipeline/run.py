@@ -23,6 +23,7 @@ from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelPlan
+from vdbcluster.model.lines import one_line
 from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
@@ -304,8 +305,4 @@ def _clustering_facts(result: ClusterResult) -> dict[str, Any]:
 
 
 def _shortened(text: str | None) -> str | None:
-    if text is None:
-        return None
-    # what is not printable could steer the terminal that it is shown on
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= TEXT_SHOWN else line[: TEXT_SHOWN - 1] + "…"
+    return None if text is None else one_line(text, TEXT_SHOWN)

@@ -48,7 +48,8 @@ def reference(
             allow_single_cluster=params.allow_single_cluster,
         ).fit(dense(graph, extra))
         scores = (model.labels_, model.probabilities_, model.outlier_scores_)
-    return Clustering(*scores, model.cluster_persistence_, ()), model._condensed_tree
+    none = np.zeros(graph.n_rows, np.bool_)
+    return Clustering(*scores, model.cluster_persistence_, (), none), model._condensed_tree
 
 
 @dataclass
@@ -200,6 +201,7 @@ def definition(graph: NeighborGraph, params: HdbscanParams) -> Clustering:
                 outlier_scores[row] = 0.0 if np.isinf(lam) else 1.0
             elif depth > 0:
                 outlier_scores[row] = (depth - lam) / depth
+    none = np.zeros(n, np.bool_)
     return Clustering(
-        labels, probabilities, outlier_scores, np.array(persistence), tuple(exemplars)
+        labels, probabilities, outlier_scores, np.array(persistence), tuple(exemplars), none
     )

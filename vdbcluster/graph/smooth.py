@@ -9,17 +9,15 @@ differences of density, which in raw embeddings drown the clusters.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numba
 import numpy as np
 
 from vdbcluster.graph.measure import select
 from vdbcluster.model.arrays import Int32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
+from vdbcluster.model.params import Smooth
 
 SHARED = "shared-neighbors"
-Smooth = Literal["none", "shared-neighbors", "spectral"]
 _BLOCK_ROWS = 65536
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vdbcluster.model.arrays import Float64Array, Int64Array
-from vdbcluster.model.hierarchy import NOISE, Clustering
+from vdbcluster.model.hierarchy import Clustering, no_clusters
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
 
@@ -42,8 +42,7 @@ def dense_reference(
             'ties="reference" gives the same labels from the graph itself'
         )
     if n < 2:
-        nothing = np.empty(0, np.float64)
-        return Clustering(np.full(n, NOISE, np.int64), np.zeros(n), np.zeros(n), nothing, ())
+        return no_clusters(n)
     fitted = _fit(dense_matrix(graph), params)
     labels = fitted.labels_.astype(np.int64)
     return Clustering(
@@ -52,6 +51,7 @@ def dense_reference(
         outlier_scores=np.asarray(fitted.outlier_scores_, np.float64),
         persistence=np.asarray(fitted.cluster_persistence_, np.float64),
         exemplars=_exemplars(fitted.condensed_tree_.to_numpy(), labels),
+        soft=np.zeros(n, np.bool_),
     )
 
 

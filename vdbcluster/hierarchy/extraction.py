@@ -15,7 +15,7 @@ import numpy as np
 
 from vdbcluster.hierarchy.selection import ClusterTree, cluster_tree, select, sweep
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
-from vdbcluster.model.hierarchy import NOISE, Clustering, CondensedTree, Hierarchy
+from vdbcluster.model.hierarchy import NOISE, Clustering, CondensedTree, Hierarchy, no_clusters
 from vdbcluster.model.params import HdbscanParams
 
 
@@ -33,8 +33,7 @@ def extract(hierarchy: Hierarchy, params: HdbscanParams) -> Clustering:
     """
     n = hierarchy.n_rows
     if n < 2:
-        nothing = np.empty(0, np.float64)
-        return Clustering(np.full(n, NOISE, np.int64), np.zeros(n), np.zeros(n), nothing, ())
+        return no_clusters(n)
     condensed = hierarchy.condensed_tree
     tree = cluster_tree(condensed, n, params)
     rows = _rows(condensed, n)
@@ -54,6 +53,7 @@ def extract(hierarchy: Hierarchy, params: HdbscanParams) -> Clustering:
         outlier_scores=_outlier_scores(rows, depth, params),
         persistence=_persistence(labels, stability[clusters], float(condensed.lambda_val.max())),
         exemplars=_exemplars(tree, rows, labels, clusters.shape[0]),
+        soft=np.zeros(n, np.bool_),
     )
 
 

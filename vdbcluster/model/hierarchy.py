@@ -7,6 +7,7 @@ the root of the condensed tree is ``n``, clusters are ``> n``, lambda is ``1 / d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -19,6 +20,16 @@ from vdbcluster.model.arrays import (
 )
 
 NOISE = -1
+
+
+class Assignment(StrEnum):
+    """How a row came to its label."""
+
+    CORE = "core"
+    """By the method itself: the density of HDBSCAN, the centre of k-means."""
+    SOFT = "soft"
+    """It was noise, and was given to the cluster of its neighbours; its raw label is -1."""
+    NOISE = "noise"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +99,10 @@ class Clustering:
     ``outlier_scores``: ``(n,) float64`` in [0, 1], GLOSH.
     ``persistence``: ``(c,) float64`` in [0, 1].
     ``exemplars``: for each cluster the row positions that live longest in it.
+    ``soft``: ``(n,) bool``, True for rows that the method left as noise and a later stage gave to
+    the cluster of their neighbours; never True where the label is -1.
+    ``paths``: for each row the clusters that it is in from coarse to fine, such as ``3/12/40``;
+    ``(n,) object`` of ``str``, empty where it is in none; None where the method has one layer.
     """
 
     labels: Int64Array
@@ -95,6 +110,21 @@ class Clustering:
     outlier_scores: Float64Array
     persistence: Float64Array
     exemplars: tuple[Int64Array, ...]
+    soft: BoolArray
+    paths: np.ndarray | None = None
+
+    @property
+    def raw_labels(self) -> Int64Array:
+        """Labels as before soft assignment, ``(n,) int64``."""
+        return np.where(self.soft, NOISE, self.labels)
+
+    @property
+    def assignment(self) -> np.ndarray:
+        """How each row came to its label, ``(n,) object`` of ``Assignment``."""
+        found = np.full(self.labels.shape[0], Assignment.CORE, object)
+        found[self.soft] = Assignment.SOFT
+        found[self.labels == NOISE] = Assignment.NOISE
+        return found
 
     @property
     def n_clusters(self) -> int:
@@ -107,6 +137,12 @@ class Clustering:
     def sizes(self) -> Int64Array:
         """Number of rows of each cluster, ``(c,) int64``."""
         return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+
+def no_clusters(n: int) -> Clustering:
+    """``n`` rows of noise, each as far in as out."""
+    nothing, none = np.zeros(n), np.zeros(n, np.bool_)
+    return Clustering(np.full(n, NOISE, np.int64), nothing, nothing, np.empty(0), (), none)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

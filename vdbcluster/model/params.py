@@ -1,4 +1,4 @@
-"""The parameters of the density hierarchy, in the field's own names."""
+"""The parameters of the density hierarchy and of the methods around it, in the field's own names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Literal
 Join = Literal["max", "inf", "bridge"]
 SelectionMethod = Literal["eom", "leaf"]
 Ties = Literal["together", "reference"]
+Smooth = Literal["none", "shared-neighbors", "spectral"]
+Method = Literal["hdbscan", "leaf", "layers", "umap+hdbscan", "kmeans", "leiden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,28 @@ class HdbscanParams:
             raise ValueError(
                 f"max_cluster_size is {self.max_cluster_size}; it must be 0 (no limit) or more"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a method needs to know: nothing is left to choose.
+
+    ``smooth``: distance on the edges (``graph.smooth``); ``cut``: walks slower than this count in
+    spectral smoothing. ``soft``: noise is given to the clusters of its neighbours, the least
+    confident ones last, as far as ``max_noise`` (share of rows that may stay noise) and
+    ``min_confidence`` (share of the vote, 0 to 1) say. ``merge``: clusters are joined as long as
+    the gain in association, with this allowance, is positive; 0 joins none.
+    ``n_clusters``: for methods that must be told; 0 leaves it to them. ``n_layers``: at most.
+    """
+
+    method: Method = "hdbscan"
+    smooth: Smooth = "none"
+    cut: float = 0.25
+    hdbscan: HdbscanParams = HdbscanParams()
+    soft: bool = False
+    max_noise: float = 0.0
+    min_confidence: float = 0.0
+    merge: float = 0.0
+    n_clusters: int = 0
+    n_layers: int = 4
+    seed: int = 0

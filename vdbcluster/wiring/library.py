@@ -21,14 +21,14 @@ from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.graph.distance import ON_SPHERE, prepare
-from vdbcluster.graph.smooth import Smooth, smoothed
+from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import WriteReport
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.params import HdbscanParams
+from vdbcluster.model.params import HdbscanParams, Smooth
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels

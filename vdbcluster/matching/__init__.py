@@ -1,0 +1,1 @@
+"""Matching of clusterings: stable ids and lineage."""

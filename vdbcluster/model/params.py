@@ -1,4 +1,4 @@
-"""The parameters of the density hierarchy and of the methods around it, in the field's own names."""
+"""The parameters of the density hierarchy and of the methods around it."""
 
 from __future__ import annotations
 

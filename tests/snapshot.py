@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-OURS = ("cluster_id", "cluster_probability", "cluster_outlier_score", "cluster_run_id")
+OURS = (
+    "cluster_id",
+    "cluster_probability",
+    "cluster_outlier_score",
+    "cluster_run_id",
+    "cluster_assignment",
+    "cluster_path",
+)
 WHOLE = "*"
 """Stands for the partition where the server spreads rows itself by a partition key."""
 

@@ -28,7 +28,17 @@ BLOBS = 5
 DIM = 16
 DEFAULT_PARTITION = "_default"
 KEY, VECTOR, SECOND_VECTOR, TENANT = "pk", "vec", "vec2", "tenant"
-LABEL_FIELDS = ("cluster_id", "cluster_probability", "cluster_outlier_score", "cluster_run_id")
+LABEL_FIELDS = (
+    "cluster_id",
+    "cluster_probability",
+    "cluster_outlier_score",
+    "cluster_run_id",
+    "cluster_assignment",
+)
+BLANK_LABELS = (-1, 0.0, 0.0, "", "")
+_LABEL_TYPES = tuple(
+    zip(LABEL_FIELDS, ("INT64", "FLOAT", "FLOAT", "VARCHAR", "VARCHAR"), strict=True)
+)
 INDEX_PARAMS: dict[str, dict[str, int]] = {
     "FLAT": {},
     "HNSW": {"M": 8, "efConstruction": 64},
@@ -40,6 +50,7 @@ INDEX_PARAMS: dict[str, dict[str, int]] = {
 class Specimen:
     """A kind of collection. ``declared``: the label fields are part of the schema.
 
+    ``labels``: so many of them, the first four of which earlier versions knew.
     ``unit``: vectors of length one. ``nullable``: scalar fields (and declared label fields) may be
     null. ``duplicates``: every twentieth row is there twice, byte for byte.
     """
@@ -53,6 +64,7 @@ class Specimen:
     metric: Literal["COSINE", "IP", "L2"] = "COSINE"
     index: Literal["FLAT", "HNSW", "IVF_FLAT"] = "FLAT"
     declared: bool = False
+    labels: int = len(LABEL_FIELDS)
     second_vector: bool = False
     nullable: bool = False
     duplicates: bool = False
@@ -248,7 +260,7 @@ def _schema(specimen: Specimen) -> CollectionSchema:
     words = {"element_type": DataType.VARCHAR, "max_capacity": 8, **text}
     schema.add_field("words", DataType.ARRAY, **words, **nullable)
     if specimen.declared:
-        for name, kind in zip(LABEL_FIELDS, ("INT64", "FLOAT", "FLOAT", "VARCHAR"), strict=True):
+        for name, kind in _LABEL_TYPES[: specimen.labels]:
             extra = text if kind == "VARCHAR" else {}
             schema.add_field(name, DataType[kind], **extra, **nullable)
     return schema
@@ -268,7 +280,7 @@ def _row(
         scalars = {n: None if rng.random() < 0.3 else v for n, v in scalars.items()}
     row.update(scalars)
     if specimen.declared and not specimen.nullable:
-        row.update(zip(LABEL_FIELDS, (-1, 0.0, 0.0, ""), strict=True))
+        row.update(list(zip(LABEL_FIELDS, BLANK_LABELS, strict=True))[: specimen.labels])
     if specimen.dynamic:
         row.update(_dynamic(i, rng))
     return row

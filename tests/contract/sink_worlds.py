@@ -22,7 +22,7 @@ from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.expressions import key_in
 from vdbcluster.adapters.milvus.source import Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.model.labels import LabelBatch, RowStatus, WayName
+from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus, WayName
 from vdbcluster.ports import LabelSink
 
 ROWS = 90
@@ -31,7 +31,9 @@ SPECIMENS: dict[KeyKind, zoo.Specimen] = {
     "VARCHAR": zoo.by_name("partitions-varchar"),
     "INT64": replace(zoo.by_name("partitions-int"), partitions=("p1", "p2"), odd_keys=True),
 }
-Labels = dict[Any, tuple[int, float, float, str]]
+Labels = dict[Any, tuple[int, float, float, str, str, str]]
+PLAIN_FIELDS = LabelFields()
+WITH_PATH = LabelFields(extras=("path",))
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,30 @@ class Place:
         return f"{self.backend}-{self.way}{'-int' if self.keys == 'INT64' else ''}"
 
 
-def batch_of(keys: Sequence[Any], run: str = "run-1", seed: int = 0) -> LabelBatch:
+def batch_of(
+    keys: Sequence[Any], run: str = "run-1", seed: int = 0, *, paths: bool = False
+) -> LabelBatch:
     """Labels drawn by lot, noise among them."""
     rng = np.random.default_rng(seed)
     array = np.array(keys, np.int64) if isinstance(keys[0], int) else np.empty(len(keys), object)
     array[:] = keys
+    ids = rng.integers(-1, 9, len(keys))
+    drawn = rng.choice(["core", "soft"], len(keys)).astype(object)
+    deep = np.array([f"{i // 3}/{i}" if i >= 0 else "" for i in ids.tolist()], object)
     return LabelBatch(
         array,
-        rng.integers(-1, 9, len(keys)),
+        ids,
         rng.random(len(keys), np.float32),
         rng.random(len(keys), np.float32),
         np.full(len(keys), run, object),
+        np.where(ids < 0, "noise", drawn),
+        deep if paths else None,
     )
 
 
 def as_dict(batch: LabelBatch) -> Labels:
-    columns = (batch.cluster_id, batch.probability, batch.outlier_score, batch.run_ids)
-    values = zip(*(column.tolist() for column in columns), strict=True)
+    whole = batch.blanked(batch.lacking())
+    values = zip(*(column.tolist() for _, column in whole.columns()), strict=True)
     return dict(zip(batch.keys.tolist(), values, strict=True))
 
 
@@ -96,18 +105,20 @@ class World(ABC):
     def partitions(self) -> list[str]:
         return sorted(set(self.partition_of))
 
-    def write_all(self, sink: LabelSink, run: str = "run-1", seed: int = 0) -> Labels:
+    def write_all(
+        self, sink: LabelSink, run: str = "run-1", seed: int = 0, *, paths: bool = False
+    ) -> Labels:
         """Label every row, partition by partition; what was sent."""
         sent: Labels = {}
         for partition in self.partitions:
-            batch = batch_of(self.keys_in(partition), run, seed)
+            batch = batch_of(self.keys_in(partition), run, seed, paths=paths)
             outcome = sink.write(batch, partition)
             assert set(outcome.status.tolist()) == {1}, outcome.message
             sent |= as_dict(batch)
         return sent
 
     @abstractmethod
-    def sink(self, **selection: Any) -> LabelSink: ...
+    def sink(self, fields: LabelFields = PLAIN_FIELDS, **selection: Any) -> LabelSink: ...
 
     @abstractmethod
     def foreign(self) -> Snapshot:
@@ -135,7 +146,7 @@ class World(ABC):
 class MemoryWorld(World):
     collection: MemoryCollection
 
-    def sink(self, **selection: Any) -> LabelSink:
+    def sink(self, fields: LabelFields = PLAIN_FIELDS, **selection: Any) -> LabelSink:
         return MemorySink(self.collection, partitions=selection.get("partitions", ()))
 
     def foreign(self) -> Snapshot:
@@ -170,11 +181,10 @@ class MilvusWorld(World):
     rows: dict[Any, dict[str, Any]] = field(repr=False)
     specimen: zoo.Specimen
 
-    def sink(self, **selection: Any) -> LabelSink:
+    def sink(self, fields: LabelFields = PLAIN_FIELDS, **selection: Any) -> LabelSink:
         chosen = Selection(self.name, zoo.VECTOR, **selection)
-        sink = choose_sink(
-            self.connection, chosen, LabelSettings(way=self.way, allow_full_upsert=True)
-        )
+        settings = LabelSettings(fields, way=self.way, allow_full_upsert=True)
+        sink = choose_sink(self.connection, chosen, settings)
         assert sink.way.name == self.way
         return sink
 

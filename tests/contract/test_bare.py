@@ -32,7 +32,7 @@ def test_a_value_of_any_type_under_our_names_is_refused(
         sink = choose_sink(connection, select(collection_name), ALLOWED, dry_run=True)
         assert sink.way.name == "lite-merge"
         assert not list(sink.stored())
-        for name in ("cluster_id", "cluster_probability", "cluster_outlier_score"):
+        for name in (*zoo.LABEL_FIELDS[:3], "cluster_assignment", "cluster_path"):
             for value in FOREIGN:
                 client.upsert(collection_name, [filled.rows[11] | {name: value}])
                 if flushed:

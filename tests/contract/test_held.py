@@ -71,15 +71,15 @@ everywhere = pytest.mark.parametrize("place", PLACES, indirect=True)
 
 
 @everywhere
-@pytest.mark.parametrize("held", [{"cluster_id": "mine"}, {"cluster_id": 5}])
+@pytest.mark.parametrize("held", [{"cluster_id": "mine"}, {"cluster_path": "3/5"}])
 def test_a_foreign_dynamic_key_is_refused_before_anything_is_read(
     place: Place, held: dict[str, Any]
 ) -> None:
     place.set(0, cluster_id=0)  # such a value stands for want of a label
     assert place.sink().way.name
     place.set(7, **held)
-    key = place.filled.keys[7]
-    with pytest.raises(RefusedError, match=rf"row {key} .* already holds cluster_id = ") as refused:
+    key, name = place.filled.keys[7], next(iter(held))
+    with pytest.raises(RefusedError, match=rf"row {key} .* already holds {name} = ") as refused:
         place.sink()
     assert "--adopt" in str(refused.value)
     assert place.sink(where=f"pk != {key}").way.name

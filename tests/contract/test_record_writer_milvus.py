@@ -121,7 +121,10 @@ def label(client: MilvusClient, name: str, specimen: zoo.Specimen, found: zoo.In
     if not (specimen.dynamic or specimen.declared):
         return
     for i in range(0, ROWS, 3):
-        row = {**found.rows[i], **dict(zip(zoo.LABEL_FIELDS, (i, 0.5, 0.25, "run"), strict=True))}
+        row = {
+            **found.rows[i],
+            **dict(zip(zoo.LABEL_FIELDS, (i, 0.5, 0.25, "run", "core"), strict=True)),
+        }
         place = {} if specimen.partition_key else {"partition_name": found.partition_of[i]}
         client.upsert(name, [row], **place)
 
@@ -158,7 +161,7 @@ def test_new_rows_of_a_collection_with_label_columns_are_not_labelled(client, wo
     writer.write(RecordBatch((new, rows[1]), found.vectors[:2]))
     assert writer.count() == 11
     held = world.rows()[10**6]
-    assert [held[name] for name in zoo.LABEL_FIELDS] == [-1, 0.0, 0.0, ""]
+    assert tuple(held[name] for name in zoo.LABEL_FIELDS) == zoo.BLANK_LABELS
 
 
 # ---- what does not fit

@@ -11,6 +11,7 @@ import pytest
 from tests import backends
 from tests.contract.making import connection_to
 from tests.contract.sink_worlds import (
+    WITH_PATH,
     Place,
     World,
     as_dict,
@@ -89,6 +90,39 @@ def test_labels_come_back_and_nothing_else_changes(world: World) -> None:
     assert stored(sink) == sent
     assert stored(world.sink()) == sent
     assert diff(before, world.foreign()) == []
+
+
+@everywhere
+def test_paths_come_back_and_are_written_over_with_nothing(world: World) -> None:
+    """A later run without paths must not leave those of the earlier one behind."""
+    if isinstance(world.keys[0], int):
+        pytest.skip("the kind of key makes no difference")
+    before, sink = world.foreign(), world.sink(WITH_PATH)
+    sink.prepare()
+    sent = world.write_all(sink, paths=True)
+    assert stored(sink) == sent
+    assert diff(before, world.foreign()) == []
+
+    later = world.sink()
+    found = list(later.stored())
+    assert {key: label for batch in found for key, label in as_dict(batch).items()} == sent
+    assert all(batch.path is not None for batch in found)
+    later.prepare()
+    batch = batch_of(world.keys_in("p1"), "run-2")
+    later.write(batch.blanked(batch.lacking()), "p1")
+    later.finish()
+
+    assert stored(later) == sent | as_dict(batch)
+    assert diff(before, world.foreign()) == []
+
+
+@nearby
+def test_no_path_is_written_where_there_is_none(world: World) -> None:
+    sink = world.sink(WITH_PATH)
+    sink.prepare()
+    world.write_all(sink)
+    sink.finish()
+    assert [batch.path for batch in sink.stored()] == [None for _ in sink.stored()]
 
 
 @nearby

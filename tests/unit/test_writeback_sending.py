@@ -20,9 +20,8 @@ ROWS = 64
 
 def labels(rows: int) -> LabelBatch:
     zeros = np.zeros(rows, np.float32)
-    return LabelBatch(
-        np.arange(rows), np.zeros(rows, np.int64), zeros, zeros, np.full(rows, "r", object)
-    )
+    runs, assignment = np.full(rows, "r", object), np.full(rows, "core", object)
+    return LabelBatch(np.arange(rows), np.zeros(rows, np.int64), zeros, zeros, runs, assignment)
 
 
 class Server:

@@ -32,7 +32,13 @@ from vdbcluster.model.collection import (
     ServerInfo,
     VectorField,
 )
-from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome, WriteWay
+from vdbcluster.model.labels import (
+    LABEL_FIELDS,
+    LabelBatch,
+    RowStatus,
+    WriteOutcome,
+    WriteWay,
+)
 from vdbcluster.model.rows import VectorPage
 
 DEFAULT_PARTITION = "_default"
@@ -43,8 +49,9 @@ class MemoryCollection:
     """Rows as arrays: ``keys (n,)``, ``vectors (n, d) float32``, ``partition_of (n,) object``.
 
     ``keys`` defaults to ``0..n-1``; ``columns`` are scalar fields by name, each of n values. Labels
-    live beside the rows: ``cluster_id``, ``probability``, ``outlier_score``, ``run_ids``, valid
-    where ``labelled``. Raises ``UsageError`` on arrays of different length or on a key held twice.
+    live beside the rows: ``cluster_id``, ``probability``, ``outlier_score``, ``run_ids``,
+    ``assignment`` and ``path`` (empty where there is none), valid where ``labelled``. Raises
+    ``UsageError`` on arrays of different length or on a key held twice.
     """
 
     def __init__(
@@ -68,6 +75,8 @@ class MemoryCollection:
         self.probability: Float32Array = np.empty(0, np.float32)
         self.outlier_score: Float32Array = np.empty(0, np.float32)
         self.run_ids: npt.NDArray[Any] = np.empty(0, object)
+        self.assignment: npt.NDArray[Any] = np.empty(0, object)
+        self.path: npt.NDArray[Any] = np.empty(0, object)
         self.labelled: BoolArray = np.empty(0, np.bool_)
         rows = np.asarray(vectors, np.float32)
         self.insert(np.arange(len(rows)) if keys is None else keys, rows, partition, columns)
@@ -104,7 +113,9 @@ class MemoryCollection:
         self.cluster_id = np.concatenate([self.cluster_id, np.full(extra, -1, np.int64)])
         self.probability = np.concatenate([self.probability, np.zeros(extra, np.float32)])
         self.outlier_score = np.concatenate([self.outlier_score, np.zeros(extra, np.float32)])
-        self.run_ids = np.concatenate([self.run_ids, np.full(extra, "", object)])
+        for texts in ("run_ids", "assignment", "path"):
+            held = getattr(self, texts)
+            setattr(self, texts, np.concatenate([held, np.full(extra, "", object)]))
         self.labelled = np.concatenate([self.labelled, np.zeros(extra, np.bool_)])
 
     def delete(self, keys: npt.ArrayLike) -> None:
@@ -113,9 +124,8 @@ class MemoryCollection:
         keep = np.array([key not in gone for key in self.keys.tolist()], np.bool_)
         self.keys, self.vectors = self.keys[keep], self.vectors[keep]
         self.partition_of, self.labelled = self.partition_of[keep], self.labelled[keep]
-        self.cluster_id, self.run_ids = self.cluster_id[keep], self.run_ids[keep]
-        self.probability = self.probability[keep]
-        self.outlier_score = self.outlier_score[keep]
+        for label in LABEL_FIELDS:
+            setattr(self, label.column, getattr(self, label.column)[keep])
         for field, values in self.columns.items():
             self.columns[field] = [v for v, kept in zip(values, keep, strict=True) if kept]
 
@@ -246,13 +256,10 @@ class MemorySink:
         rows = np.flatnonzero(held.labelled & _selected(held, self._partitions, self._where))
         rows = rows[np.argsort(held.keys[rows], kind="stable")]
         if rows.size:
-            yield LabelBatch(
-                held.keys[rows],
-                held.cluster_id[rows],
-                held.probability[rows],
-                held.outlier_score[rows],
-                held.run_ids[rows],
-            )
+            labels = {label.column: getattr(held, label.column)[rows] for label in LABEL_FIELDS}
+            if not labels["path"].any():
+                del labels["path"]
+            yield LabelBatch(keys=held.keys[rows], **labels)
 
     def reserved(self) -> AbstractContextManager[None]:
         """Nothing takes long."""
@@ -269,10 +276,8 @@ class MemorySink:
         present = rows >= 0
         present[present] = held.partition_of[rows[present]] == partition
         rows = rows[present]
-        held.cluster_id[rows] = batch.cluster_id[present]
-        held.probability[rows] = batch.probability[present]
-        held.outlier_score[rows] = batch.outlier_score[present]
-        held.run_ids[rows] = batch.run_ids[present]
+        for label, values in batch.columns():
+            getattr(held, label.column)[rows] = values[present]
         held.labelled[rows] = True
         status = np.where(present, RowStatus.WRITTEN, RowStatus.VANISHED).astype(np.int8)
         return WriteOutcome(status)

@@ -1,8 +1,13 @@
-"""Labels on their way into the collection: what is stored, what is planned, what was written."""
+"""Labels on their way into the collection: what is stored, what is planned, what was written.
+
+``LABEL_FIELDS`` is the one list of the fields that we own: schemas are made, rows are encoded and
+read by it. A field more is a line there and a column of ``LabelBatch``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Literal
 
@@ -18,40 +23,85 @@ WayName = Literal[
     "side-collection",
     "memory",
 ]
+Extra = Literal["path"]
+"""Optional fields, by their suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelField:
+    """A field that we own: its name after the prefix, and the column of ``LabelBatch`` it holds.
+
+    ``max_length``: of a VARCHAR that we make; one of the user's may be as short as ``min_length``.
+    ``optional``: written only if the labels have it. ``later``: rows that an earlier version has
+    labelled lack it; what they hold under its name is not ours unless they have an assignment.
+    """
+
+    suffix: str
+    column: str
+    type: Literal["INT64", "FLOAT", "VARCHAR"]
+    max_length: int = 0
+    min_length: int = 0
+    optional: bool = False
+    later: bool = False
+
+
+LABEL_FIELDS = (
+    LabelField("id", "cluster_id", "INT64"),
+    LabelField("probability", "probability", "FLOAT"),
+    LabelField("outlier_score", "outlier_score", "FLOAT"),
+    LabelField("run_id", "run_ids", "VARCHAR", 128, 32),
+    LabelField("assignment", "assignment", "VARCHAR", 16, 5, later=True),
+    LabelField("path", "path", "VARCHAR", 4096, 256, optional=True, later=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFields:
-    """Names of the fields that we own; nothing else is ever written."""
+    """Names of the fields that we own; nothing else is ever written.
+
+    ``extras``: the optional fields for which a run wants room.
+    """
 
     prefix: str = "cluster_"
+    extras: tuple[Extra, ...] = ()
+
+    def name(self, which: LabelField) -> str:
+        return f"{self.prefix}{which.suffix}"
 
     @property
     def cluster_id(self) -> str:
         return f"{self.prefix}id"
 
     @property
-    def probability(self) -> str:
-        return f"{self.prefix}probability"
-
-    @property
-    def outlier_score(self) -> str:
-        return f"{self.prefix}outlier_score"
-
-    @property
     def run_id(self) -> str:
         return f"{self.prefix}run_id"
 
     @property
-    def names(self) -> tuple[str, str, str, str]:
-        return (self.cluster_id, self.probability, self.outlier_score, self.run_id)
+    def assignment(self) -> str:
+        return f"{self.prefix}assignment"
+
+    @property
+    def wanted(self) -> tuple[LabelField, ...]:
+        """Fields that there must be room for."""
+        return tuple(f for f in LABEL_FIELDS if not f.optional or f.suffix in self.extras)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the wanted fields."""
+        return tuple(self.name(f) for f in self.wanted)
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """Names that are ours whether this run wants them or not."""
+        return tuple(self.name(f) for f in LABEL_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class WriteWay:
     """One rung of the write-back ladder: its name, why, and where labels will be found.
 
-    ``stale``: a line about labels of earlier runs in another place, empty if there are none.
+    ``stale``: a line about labels of earlier runs that this one does not reach, or cannot write
+    over; empty if there are none.
     """
 
     name: WayName
@@ -62,9 +112,11 @@ class WriteWay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelBatch:
-    """Labels by key: ``keys (m,)``, ``cluster_id int64``, the scores ``float32``, one run id each.
+    """Labels by key: ``keys (m,)``, ``cluster_id int64``, the scores ``float32``, the rest texts.
 
-    ``run_ids`` is an ``object`` array of ``str``.
+    ``run_ids``, ``assignment``, ``path``: ``object`` arrays of ``str``. ``assignment`` is a value
+    of ``Assignment``, or empty where an earlier version wrote the label. ``path``: see
+    ``Clustering.paths``; None if no row has one, and then none is written.
     """
 
     keys: Keys
@@ -72,19 +124,31 @@ class LabelBatch:
     probability: Float32Array
     outlier_score: Float32Array
     run_ids: np.ndarray
+    assignment: np.ndarray
+    path: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.keys.shape[0])
 
+    def columns(self) -> Iterator[tuple[LabelField, np.ndarray]]:
+        """The fields that it holds, with their values."""
+        for which in LABEL_FIELDS:
+            values = getattr(self, which.column)
+            if values is not None:
+                yield which, values
+
+    def lacking(self) -> tuple[LabelField, ...]:
+        """The optional fields that it does not hold."""
+        return tuple(f for f in LABEL_FIELDS if getattr(self, f.column) is None)
+
+    def blanked(self, which: Iterable[LabelField]) -> LabelBatch:
+        """The same labels, and optional fields that hold the empty text everywhere."""
+        return replace(self, **{f.column: np.full(len(self), "", object) for f in which})
+
     def take(self, rows: np.ndarray) -> LabelBatch:
         """The same labels for a selection of rows (mask or positions)."""
-        return LabelBatch(
-            self.keys[rows],
-            self.cluster_id[rows],
-            self.probability[rows],
-            self.outlier_score[rows],
-            self.run_ids[rows],
-        )
+        taken = {which.column: values[rows] for which, values in self.columns()}
+        return LabelBatch(keys=self.keys[rows], **taken)
 
 
 class RowStatus(IntEnum):

@@ -204,7 +204,7 @@ def _text_by_name(
 
 def _check_ours(kept: Sequence[str], options: ShapeOptions) -> None:
     """Fields of the source must not be taken for what we write or the server keeps for itself."""
-    ours = LabelFields(options.label_prefix).names
+    ours = LabelFields(options.label_prefix).every
     for name in kept:
         if name in ours:
             raise UsageError(
@@ -225,7 +225,7 @@ def _check_ours(kept: Sequence[str], options: ShapeOptions) -> None:
 
 def _names(template: str, kept: set[str], options: ShapeOptions) -> tuple[str, str, str]:
     """What key, text and vector are called in the collection, each of them free."""
-    taken = kept | set(LabelFields(options.label_prefix).names)
+    taken = kept | set(LabelFields(options.label_prefix).every)
     if options.key_name:
         check_legal(options.key_name, "the key name")
         if options.key_name in taken:

@@ -41,7 +41,7 @@ class Shaper:
             *(spec.name for spec in shape.declared),
             shape.vector_name,
             "$meta",
-            *LabelFields(options.label_prefix).names,
+            *LabelFields(options.label_prefix).every,
         }
 
     def record(self, row: SourceRow) -> Record | RowFault:

@@ -27,7 +27,7 @@ from typing import Any
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.errors import backend_errors, translate
 from vdbcluster.adapters.milvus.profile import is_loaded
-from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
+from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.errors import BackendError, BackendUnavailableError
 from vdbcluster.model.labels import LabelFields
@@ -157,10 +157,8 @@ def _add_fields(add: Callable[..., Any], shape: RecordShape, dim: int) -> None:
 def _add_labels(add: Callable[..., Any], labels: LabelFields) -> None:
     from pymilvus import DataType
 
-    add(labels.cluster_id, DataType.INT64, nullable=True)
-    add(labels.probability, DataType.FLOAT, nullable=True)
-    add(labels.outlier_score, DataType.FLOAT, nullable=True)
-    add(labels.run_id, DataType.VARCHAR, max_length=RUN_ID_LENGTH, nullable=True)
+    for which in labels.wanted:
+        add(labels.name(which), DataType[which.type], nullable=True, **length(which))
 
 
 def _length(spec: FieldSpec) -> dict[str, int]:

@@ -256,7 +256,7 @@ class MilvusRecordWriter:
         return _Open(Target(self._milvus, found), filling, fresh)
 
     def _fitted(self, shape: RecordShape, layout: Layout) -> Fitted:
-        labels = LabelFields(self._settings.label_prefix).names
+        labels = LabelFields(self._settings.label_prefix).every
         return fit_existing(self._settings.collection, shape, layout, labels)
 
     def _create(self, dim: int) -> None:

@@ -22,12 +22,13 @@ def label_columns(batch: LabelBatch, fields: LabelFields, key: KeyField, zeros: 
     """Keys, labels, and a vector field ``zeros`` of two dimensions that holds zeros."""
     from pymilvus import DataType
 
+    labels = [
+        _column(fields.name(which), DataType[which.type], values)
+        for which, values in batch.columns()
+    ]
     return [
         _column(key.name, DataType[key.type], batch.keys),
-        _column(fields.cluster_id, DataType.INT64, batch.cluster_id),
-        _column(fields.probability, DataType.FLOAT, batch.probability),
-        _column(fields.outlier_score, DataType.FLOAT, batch.outlier_score),
-        _column(fields.run_id, DataType.VARCHAR, batch.run_ids),
+        *labels,
         _zeros(zeros, len(batch)),
     ]
 

@@ -13,16 +13,17 @@ from typing import Any
 from vdbcluster.adapters.milvus.writeback.payload import RESENDABLE
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.collection import CollectionProfile
-from vdbcluster.model.labels import LabelFields
+from vdbcluster.model.labels import LABEL_FIELDS, LabelField, LabelFields
 
-RUN_ID_LENGTH = 128
-MIN_RUN_ID_LENGTH = 32
+_TAKEN = {"INT64": ("INT64",), "FLOAT": ("FLOAT", "DOUBLE"), "VARCHAR": ("VARCHAR",)}
+"""Types of columns that can hold a label field of a type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """``declared``: our fields that are columns; ``missing``: those that are not.
+    """``declared``: our fields that are columns; ``missing``: wanted ones that are not.
 
+    ``loose``: our fields, wanted or not, that rows can hold as dynamic keys.
     ``required``: some field beside the key must be given on insert, so that writing labels to a
     row that was deleted meanwhile fails, rather than making a row of nothing but labels.
     ``computed``: the server makes some field from others (a function); ``recomputed``: and may not
@@ -33,6 +34,7 @@ class Schema:
     fields: LabelFields
     declared: tuple[str, ...]
     missing: tuple[str, ...]
+    loose: tuple[str, ...]
     dynamic: bool
     required: bool
     computed: bool
@@ -44,25 +46,46 @@ class Schema:
         """Whether labels can be stored in the rows without changing the schema."""
         return self.dynamic or not self.missing
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Our fields that rows can hold now."""
+        return (*self.declared, *self.loose)
+
+    @property
+    def labelled_columns(self) -> bool:
+        """Whether what tells a labelled row are columns."""
+        return {self.fields.cluster_id, self.fields.run_id} <= set(self.declared)
+
 
 def read_schema(
     profile: CollectionProfile, description: Mapping[str, Any], fields: LabelFields
 ) -> Schema:
-    """Look at the schema; ``RefusedError`` if a field of another kind has a name of ours."""
-    _check_names(profile, fields)
-    declared = tuple(name for name in fields.names if profile.scalar(name))
+    """Look at the schema; ``RefusedError`` if a field of another kind has a name that is wanted.
+
+    One that has the name of an optional field that is not wanted is the user's, and left alone.
+    """
+    uses = _uses(profile, fields)
+    _check_names(profile, fields, uses)
+    ours = tuple(name for name in fields.every if name not in uses)
+    declared = tuple(name for name in ours if profile.scalar(name))
     functions = description.get("functions") or ()
-    described = [f for f in description["fields"] if f["name"] not in fields.names]
+    described = [f for f in description["fields"] if f["name"] not in declared]
     return Schema(
         fields=fields,
         declared=declared,
         missing=tuple(name for name in fields.names if name not in declared),
+        loose=tuple(name for name in ours if name not in declared) if profile.dynamic else (),
         dynamic=profile.dynamic,
         required=any(_is_required(f) for f in described),
         computed=bool(functions),
         recomputed=any(type_name(f) != "BM25" for f in functions),
         unsendable=tuple(f["name"] for f in described if type_name(f) not in RESENDABLE),
     )
+
+
+def length(which: LabelField) -> dict[str, int]:
+    """What a schema wants to know of a column for the field, beside its type."""
+    return {"max_length": which.max_length} if which.type == "VARCHAR" else {}
 
 
 def type_name(described: Mapping[str, Any]) -> str:
@@ -81,25 +104,33 @@ def _is_required(described: Mapping[str, Any]) -> bool:
     return not optional
 
 
-def _check_names(profile: CollectionProfile, fields: LabelFields) -> None:
-    wanted = {
-        fields.cluster_id: ("INT64",),
-        fields.probability: ("FLOAT", "DOUBLE"),
-        fields.outlier_score: ("FLOAT", "DOUBLE"),
-        fields.run_id: ("VARCHAR",),
-    }
-    taken = {profile.key.name: "the primary key", **{v.name: "a vector" for v in profile.vectors}}
-    for name, types in wanted.items():
-        scalar = profile.scalar(name)
-        use = taken.get(name)
-        if scalar is not None and (scalar.partition_key or name == profile.partition_key):
-            use = "the partition key"
-        elif scalar is not None and scalar.type not in types:
-            use = f"of type {scalar.type}, not {' or '.join(types)}"
-        elif scalar is not None and 0 < (scalar.max_length or 0) < MIN_RUN_ID_LENGTH:
-            use = f"too short: {scalar.max_length} characters of {MIN_RUN_ID_LENGTH}"
-        if use:
+def _check_names(profile: CollectionProfile, fields: LabelFields, uses: Mapping[str, str]) -> None:
+    for name in fields.names:
+        if name in uses:
             raise RefusedError(
-                f"the field {name!r} of {profile.name!r} is {use}, so labels cannot be stored "
-                "there; choose other names with --label-prefix"
+                f"the field {name!r} of {profile.name!r} is {uses[name]}, so labels cannot be "
+                "stored there; choose other names with --label-prefix"
             )
+
+
+def _uses(profile: CollectionProfile, fields: LabelFields) -> dict[str, str]:
+    """What keeps fields of the user's with names of ours from holding labels, by name."""
+    found = {fields.name(which): _use(profile, fields.name(which), which) for which in LABEL_FIELDS}
+    return {name: use for name, use in found.items() if use}
+
+
+def _use(profile: CollectionProfile, name: str, which: LabelField) -> str:
+    if name == profile.key.name:
+        return "the primary key"
+    if profile.vector(name) is not None:
+        return "a vector"
+    scalar = profile.scalar(name)
+    if scalar is None:
+        return ""
+    if scalar.partition_key or name == profile.partition_key:
+        return "the partition key"
+    if scalar.type not in _TAKEN[which.type]:
+        return f"of type {scalar.type}, not {' or '.join(_TAKEN[which.type])}"
+    if 0 < (scalar.max_length or 0) < which.min_length:
+        return f"too short: {scalar.max_length} characters of {which.min_length}"
+    return ""

@@ -91,7 +91,7 @@ class GuardedSink(InPlaceSink):
         labels = as_rows(job.batch.take(rows[np.array(order, np.int64)]), self._fields)
         columns = with_labels(found, labels, self._setup.schema.declared)
         upsert_columns(client, limit, target, columns, len(order), job.partition)
-        return digests(found, target.key, self._fields.names)
+        return digests(found, target.key, self._setup.schema.readable)
 
     def _look_again(self, job: Job, rows: Int64Array, before: Digests) -> None:
         """Mark rows that are gone, or hold other foreign values, since they were read."""
@@ -110,7 +110,7 @@ class GuardedSink(InPlaceSink):
             self._look_again(job, rows[: len(rows) // 2], before)
             self._look_again(job, rows[len(rows) // 2 :], before)
             return
-        after = digests(found, target.key, self._fields.names)
+        after = digests(found, target.key, self._setup.schema.readable)
         rows = job.keep(rows, set(after), otherwise=RowStatus.VANISHED)
         touched = [after[key] != before[key] for key in job.batch.keys[rows].tolist()]
         rows = rows[np.array(touched, np.bool_)]

@@ -17,6 +17,7 @@ from vdbcluster.adapters.milvus.writeback.fields import Schema
 from vdbcluster.adapters.milvus.writeback.own import labels_of
 from vdbcluster.adapters.milvus.writeback.rows import refuse_foreign
 from vdbcluster.adapters.milvus.writeback.target import Target
+from vdbcluster.model.labels import LabelFields
 
 LOOKED_AT = 100
 """Rows that may hold a foreign value; the first tells as a rule, but null is none."""
@@ -25,7 +26,7 @@ LOOKED_AT = 100
 def refuse_foreign_keys(target: Target, selection: Selection, schema: Schema) -> None:
     """``RefusedError`` if selected rows hold dynamic keys of our names, but no run's id."""
     fields = schema.fields
-    names = [name for name in schema.missing if name != fields.run_id]
+    names = [name for name in schema.loose if name != fields.run_id]
     if not names or fields.run_id in schema.declared:
         return
     present = " or ".join(f"(exists {name})" for name in names)
@@ -33,29 +34,19 @@ def refuse_foreign_keys(target: Target, selection: Selection, schema: Schema) ->
     rows = _query(
         target,
         both(unlabelled, selection.where),
-        [target.key, *fields.names],
+        [target.key, *schema.readable],
         selection.partitions,
         LOOKED_AT,
     )
     if rows:
         keys = keys_array([row[target.key] for row in rows], target.profile.key)
-        values = {name: [row.get(name) for row in rows] for name in fields.names}
+        values = {name: [row.get(name) for row in rows] for name in schema.readable}
         refuse_foreign(ScalarPage(keys, values), fields, target.name)
 
 
 def stale_in_side(target: Target, side: str) -> str:
     """A line about labels in the side collection, for a run that writes into the rows."""
-    try:
-        found = target.milvus.raw(
-            lambda client, limit: (
-                client.describe_collection(side, timeout=limit)["fields"]
-                if client.has_collection(side, timeout=limit)
-                else []
-            )
-        )
-    except backend_errors():
-        return ""
-    if not any(field["name"] == labels_of(target.profile.identity) for field in found):
+    if not _side_fields(target, side):
         return ""
     return (
         f"{side!r} keeps labels of earlier runs, and this one writes into the rows of "
@@ -63,17 +54,46 @@ def stale_in_side(target: Target, side: str) -> str:
     )
 
 
+def outdated_side(target: Target, side: str, fields: LabelFields) -> str:
+    """A line about a side collection that an earlier version has made, for a run that needs it."""
+    found = _side_fields(target, side)
+    lacking = [name for name in fields.every if name not in found]
+    if not found or not lacking:
+        return ""
+    return (
+        f"{side!r} was made by an earlier version of vdbcluster and has no field {lacking[0]!r}; "
+        f"drop it, client.drop_collection({side!r}), and run again"
+    )
+
+
+def _side_fields(target: Target, side: str) -> list[str]:
+    """Names of the fields of the side collection; none if there is none for this collection."""
+    try:
+        described = target.milvus.raw(
+            lambda client, limit: (
+                client.describe_collection(side, timeout=limit)["fields"]
+                if client.has_collection(side, timeout=limit)
+                else []
+            )
+        )
+    except backend_errors():
+        return []
+    found = [str(field["name"]) for field in described]
+    return found if labels_of(target.profile.identity) in found else []
+
+
 def stale_in_rows(target: Target, schema: Schema, side: str) -> str:
     """A line about labels in the rows, for a run that writes to the side collection."""
     run_id = schema.fields.run_id
     declared = run_id in schema.declared
-    if not declared and not schema.dynamic:
+    if run_id not in schema.readable:
         return ""
+    held = [name for name in schema.fields.names if name in schema.readable]
     where = f'{run_id} != ""' if declared else f"exists {run_id}"
     if not _query(target, where, [target.key], (), 1):
         return ""
     return (
-        f"rows of {target.name!r} hold labels of earlier runs in {', '.join(schema.fields.names)}, "
+        f"rows of {target.name!r} hold labels of earlier runs in {', '.join(held)}, "
         f"and this one writes to {side!r}; what the rows hold is stale, upsert them without it"
     )
 

@@ -22,6 +22,7 @@ from vdbcluster.adapters.milvus.writeback.index import index_labels
 from vdbcluster.adapters.milvus.writeback.rows import as_labels, refuse_foreign
 from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
 from vdbcluster.adapters.milvus.writeback.target import Target
+from vdbcluster.errors import UsageError
 from vdbcluster.model.arrays import Int64Array, Keys
 from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome, WriteWay
 
@@ -58,21 +59,25 @@ class InPlaceSink(ABC):
 
     def stored(self) -> Iterator[LabelBatch]:
         """Labels of the selection; ``RefusedError`` at a value that no run of ours has left."""
-        if not self._readable():
+        if not self._labels_readable():
             return
         self._target.check()
         if self._untouched and self._bare():
             return
         source = MilvusSource(self._target.milvus, self._setup.selection)
-        for page in source.scalars(self._fields.names):
+        for page in source.scalars(self._readable()):
             if not self._setup.adopt:
                 refuse_foreign(page, self._fields, self._target.name)
             batch = as_labels(page, self._fields)
             if len(batch):
                 yield batch
 
-    def _readable(self) -> bool:
-        return self._setup.schema.holds_labels
+    def _readable(self) -> tuple[str, ...]:
+        """Our fields that rows can hold now, those of earlier runs and versions among them."""
+        return self._setup.schema.readable
+
+    def _labels_readable(self) -> bool:
+        return {self._fields.cluster_id, self._fields.run_id} <= set(self._readable())
 
     def _bare(self) -> bool:
         """Whether no row has a dynamic key of ours, by one short query instead of a whole pass.
@@ -81,7 +86,7 @@ class InPlaceSink(ABC):
         """
         if self._setup.schema.declared or not self._target.milvus.is_lite:
             return False
-        where = " or ".join(f"(exists {name})" for name in self._fields.names)
+        where = " or ".join(f"(exists {name})" for name in self._setup.schema.loose)
         return self._target.has_none(where)
 
     def reserved(self) -> AbstractContextManager[None]:
@@ -93,12 +98,21 @@ class InPlaceSink(ABC):
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
         """See ``ports.LabelSink``."""
+        self._check_room(batch)
         self._target.check()
         self._untouched = False
         job = Job(batch, partition, Tally(len(batch)))
         for part in in_batches(batch.keys, self._setup.batch_rows):
             self._send(job, np.arange(len(batch))[part])
         return job.tally.outcome()
+
+    def _check_room(self, batch: LabelBatch) -> None:
+        for name in (self._fields.name(which) for which, _ in batch.columns()):
+            if name not in self._fields.names and name not in self._setup.schema.readable:
+                raise UsageError(
+                    f"there is no room for {name!r} in {self._target.name!r}; make the sink with "
+                    "LabelFields(extras=...)"
+                )
 
     @abstractmethod
     def _send(self, job: Job, rows: Int64Array) -> None:

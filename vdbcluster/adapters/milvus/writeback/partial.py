@@ -15,14 +15,14 @@ from typing import Any
 from vdbcluster.adapters.milvus.errors import backend_errors, translate
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.writeback.columns import dynamic_columns
-from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
+from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
 from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job
 from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
 from vdbcluster.model.arrays import Int64Array
-from vdbcluster.model.labels import LabelBatch, RowStatus
+from vdbcluster.model.labels import LabelBatch, LabelField, RowStatus
 
 LITE_ROWS = 100
 """Lite reads a batch, merges, and writes it without a lock; what another thread or client changes
@@ -87,31 +87,36 @@ class AddFieldSink(PartialSink):
         super().prepare()
         if self._prepared:
             return
-        for name in self._setup.schema.missing:
-            self._add(name)
+        for which in self._fields.wanted:
+            if self._fields.name(which) in self._setup.schema.missing:
+                self._add(which)
         if self._target.milvus.is_lite:
             # There the identity is drawn from the schema, so it is another one now.
             now = profile(self._target.milvus, self._target.name)
             self._target = replace(self._target, profile=now)
         self._prepared = True
 
-    def _readable(self) -> bool:
-        return self._prepared or not self._setup.schema.missing
+    def _readable(self) -> tuple[str, ...]:
+        schema = self._setup.schema
+        added = schema.missing if self._prepared else ()
+        return tuple(dict.fromkeys((*schema.readable, *added)))
+
+    def _labels_readable(self) -> bool:
+        """Rows hold none as dynamic keys, or this way would not have been chosen."""
+        return self._prepared or self._setup.schema.labelled_columns
 
     def _columns(self) -> tuple[str, ...]:
-        return self._fields.names
+        return (*self._setup.schema.declared, *self._setup.schema.missing)
 
-    def _add(self, name: str) -> None:
+    def _add(self, which: LabelField) -> None:
         from pymilvus import DataType
 
-        kinds = {self._fields.cluster_id: DataType.INT64, self._fields.run_id: DataType.VARCHAR}
-        kind = kinds.get(name, DataType.FLOAT)
-        size = {"max_length": RUN_ID_LENGTH} if kind == DataType.VARCHAR else {}
+        name, kind = self._fields.name(which), DataType[which.type]
         target = self._target
         try:
             target.milvus.raw(
                 lambda client, limit: client.add_collection_field(
-                    target.name, name, kind, timeout=limit, nullable=True, **size
+                    target.name, name, kind, timeout=limit, nullable=True, **length(which)
                 )
             )
         except backend_errors() as error:

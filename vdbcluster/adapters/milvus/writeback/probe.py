@@ -22,6 +22,7 @@ from vdbcluster.adapters.milvus.writeback.capabilities import Capabilities, expe
 from vdbcluster.adapters.milvus.writeback.fields import Schema, read_schema
 from vdbcluster.adapters.milvus.writeback.guarded import GuardedSink
 from vdbcluster.adapters.milvus.writeback.held import (
+    outdated_side,
     refuse_foreign_keys,
     stale_in_rows,
     stale_in_side,
@@ -76,6 +77,9 @@ def choose_sink(
 ) -> LabelSink:
     """The sink for a selection. ``RefusedError`` if no way, or not the one asked for, is safe.
 
+    So is a side collection of an earlier version, which cannot take these labels; with ``dry_run``
+    its labels can be read, and ``way.stale`` says so.
+
     The collection is resolved here once: if ``selection`` names an alias, writes stay with the
     collection that is behind it now.
     """
@@ -86,7 +90,7 @@ def choose_sink(
     selection = replace(selection, collection=facts.target.name)
     if name != "side-collection" and facts.key_in_use and not settings.adopt:
         refuse_foreign_keys(facts.target, selection, facts.schema)
-    return _build(name, reason, facts, selection)
+    return _build(name, reason, facts, selection, dry_run)
 
 
 def _look(
@@ -106,14 +110,14 @@ def _look(
 
 
 def _key_in_use(target: Target, schema: Schema) -> bool:
-    """Whether rows may hold the label as a dynamic key, which must not become a field then."""
-    if not schema.dynamic or schema.fields.cluster_id in schema.declared:
+    """Whether rows may hold a label field as a dynamic key, which must not become a column then."""
+    if not schema.loose:
         return False
     try:
         found = target.milvus.raw(
             lambda client, limit: client.query(
                 target.name,
-                filter=f"exists {schema.fields.cluster_id}",
+                filter=" or ".join(f"(exists {name})" for name in schema.loose),
                 output_fields=[target.key],
                 limit=1,
                 timeout=limit,
@@ -233,11 +237,17 @@ def _reason(name: WayName, objections: dict[WayName, str], facts: _Facts) -> str
     return f"{reason} (expected of {facts.milvus.server.version}; tried before writing)"
 
 
-def _build(name: WayName, reason: str, facts: _Facts, selection: Selection) -> LabelSink:
+def _build(
+    name: WayName, reason: str, facts: _Facts, selection: Selection, dry_run: bool
+) -> LabelSink:
     settings, target = facts.settings, facts.target
     side = side_name(target.name, settings.fields)
     if name == "side-collection":
-        way = WriteWay(name, reason, side, stale_in_rows(target, facts.schema, side))
+        outdated = outdated_side(target, side, settings.fields)
+        if outdated and not dry_run:
+            raise RefusedError(outdated)
+        stale = outdated or stale_in_rows(target, facts.schema, side)
+        way = WriteWay(name, reason, side, stale)
         batch_rows = settings.batch_rows or SIDE_ROWS
         return SideSink(Side(target, selection, settings.fields, way, batch_rows))
     kinds: dict[WayName, type[InPlaceSink]] = {

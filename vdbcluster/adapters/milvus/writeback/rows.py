@@ -2,11 +2,13 @@
 
 In: ``LabelBatch``; pages of scalar fields. Out: what the client takes; ``LabelBatch``.
 Promise: scores are given in as few digits as tell their float32 apart, so that a dynamic key reads
-0.85 and not 0.8500000238418579; a row counts as labelled only if a run has left its id there.
+0.85 and not 0.8500000238418579; a row counts as labelled only if a run has left its id there; what
+it holds in fields that came with a later version is ours only beside an assignment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,19 +16,18 @@ import numpy as np
 from vdbcluster.adapters.milvus.source import ScalarPage
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.arrays import Float32Array, Int64Array
-from vdbcluster.model.labels import LabelBatch, LabelFields
+from vdbcluster.model.hierarchy import Assignment
+from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelField, LabelFields
+
+_ASSIGNMENTS = frozenset(str(known) for known in Assignment)
 
 
 def as_rows(batch: LabelBatch, fields: LabelFields) -> list[dict[str, Any]]:
     """The label fields of each row by name, without its key."""
-    columns = zip(
-        batch.cluster_id.tolist(),
-        _shortest(batch.probability),
-        _shortest(batch.outlier_score),
-        batch.run_ids.tolist(),
-        strict=True,
-    )
-    return [dict(zip(fields.names, values, strict=True)) for values in columns]
+    columns = {fields.name(which): _listed(which, values) for which, values in batch.columns()}
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def as_keyed_rows(batch: LabelBatch, fields: LabelFields, key: str) -> list[dict[str, Any]]:
@@ -37,22 +38,39 @@ def as_keyed_rows(batch: LabelBatch, fields: LabelFields, key: str) -> list[dict
     return rows
 
 
+def _listed(which: LabelField, values: np.ndarray) -> list[Any]:
+    return _shortest(values) if which.type == "FLOAT" else values.tolist()
+
+
 def _shortest(scores: Float32Array) -> list[float]:
     return [float(text) for text in scores.astype(np.float32).astype(str).tolist()]
 
 
 def as_labels(page: ScalarPage, fields: LabelFields) -> LabelBatch:
-    """The labels of a page that holds all our fields, without rows that no run has labelled."""
-    ours = _ours(page, fields)
-    probability, score = page.values[fields.probability], page.values[fields.outlier_score]
-    labels, runs = page.values[fields.cluster_id], page.values[fields.run_id]
-    return LabelBatch(
-        page.keys[ours],
-        np.array([labels[i] for i in ours], np.int64),
-        np.array([probability[i] or 0.0 for i in ours], np.float32),
-        np.array([score[i] or 0.0 for i in ours], np.float32),
-        np.array([runs[i] for i in ours], object),
-    )
+    """The labels of a page of our fields, without rows that no run has labelled.
+
+    The page may lack fields that came with a later version; an optional one that no row has set is
+    None.
+    """
+    ours = _ours(page, fields).tolist()
+    columns: dict[str, np.ndarray] = {}
+    for which in LABEL_FIELDS:
+        held = page.values.get(fields.name(which))
+        values = [None if held is None else held[i] for i in ours]
+        if not which.optional or any(_is_set(value) for value in values):
+            columns[which.column] = _array(which, values)
+    return LabelBatch(keys=page.keys[ours], **columns)
+
+
+def _array(which: LabelField, values: list[Any]) -> np.ndarray:
+    """What a row lacks is 0 or the empty text."""
+    if which.type == "INT64":
+        return np.array(values, np.int64)
+    if which.type == "FLOAT":
+        return np.array([value or 0.0 for value in values], np.float32)
+    found = np.empty(len(values), object)
+    found[:] = ["" if value is None else str(value) for value in values]
+    return found
 
 
 def refuse_foreign(page: ScalarPage, fields: LabelFields, collection: str) -> None:
@@ -61,15 +79,30 @@ def refuse_foreign(page: ScalarPage, fields: LabelFields, collection: str) -> No
     A declared field that was filled with 0, -1, "" or null for want of a label is no such value.
     """
     ours = set(_ours(page, fields).tolist())
-    for name, values in page.values.items():
+    assigned = {row for row in ours if _assigned(page, fields, row)}
+    for which, name, values in _held(page, fields):
+        kept = assigned if which.later else ours
         for row, value in enumerate(values):
-            if row not in ours and _is_set(value):
+            if row not in kept and _is_set(value):
                 key = page.keys[row : row + 1].tolist()[0]
                 raise RefusedError(
                     f"row {key!r} of {collection!r} already holds {name} = {value!r}, "
                     "which no run of vdbcluster wrote; choose other names with --label-prefix, or "
                     "pass --adopt to overwrite such values"
                 )
+
+
+def _held(page: ScalarPage, fields: LabelFields) -> Iterator[tuple[LabelField, str, list[Any]]]:
+    for which in LABEL_FIELDS:
+        name = fields.name(which)
+        if name in page.values:
+            yield which, name, page.values[name]
+
+
+def _assigned(page: ScalarPage, fields: LabelFields, row: int) -> bool:
+    """Whether a run that knew of assignments has labelled the row."""
+    values = page.values.get(fields.assignment)
+    return values is not None and isinstance(values[row], str) and values[row] in _ASSIGNMENTS
 
 
 def _ours(page: ScalarPage, fields: LabelFields) -> Int64Array:

@@ -5,6 +5,9 @@ a row that is gone outlives ``finish`` (or ``remove``, where an earlier run has 
 collection of an earlier collection of the same name is not taken for that of this one.
 
     docs_cluster_labels: <primary key as in docs>, cluster_id, cluster_probability, ...
+
+It has columns for all our fields, the optional ones too: it is ours alone, old servers cannot add a
+column later, and one that holds the empty text costs next to nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
 from vdbcluster.adapters.milvus.profile import count_rows, is_loaded
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback.columns import label_columns
-from vdbcluster.adapters.milvus.writeback.fields import RUN_ID_LENGTH
+from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.index import index_labels
 from vdbcluster.adapters.milvus.writeback.own import LABELS_OF, labels_of
 from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows, as_labels
@@ -33,7 +36,14 @@ from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
 from vdbcluster.errors import RefusedError, VdbclusterError
 from vdbcluster.model.arrays import BoolArray, Int64Array, Keys
-from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus, WriteOutcome, WriteWay
+from vdbcluster.model.labels import (
+    LABEL_FIELDS,
+    LabelBatch,
+    LabelFields,
+    RowStatus,
+    WriteOutcome,
+    WriteWay,
+)
 
 SIDE_ROWS = 8192
 """Rows in a call to a side collection, where nothing can be lost but time."""
@@ -79,7 +89,9 @@ class SideSink:
             return
         self._load()
         fields = self._setup.fields
-        for page in MilvusSource(self._milvus, Selection(self._name)).scalars(fields.names):
+        source = MilvusSource(self._milvus, Selection(self._name))
+        known = [name for name in fields.every if source.found.scalar(name)]
+        for page in source.scalars(known):
             batch = as_labels(page, fields)
             if self._setup.selection.where or self._setup.selection.partitions:
                 batch = batch.take(self._selected(batch.keys))
@@ -184,6 +196,7 @@ class SideSink:
 
     def _put(self, batch: LabelBatch, client: Any, limit: float) -> None:
         fields, target = self._setup.fields, self._target
+        batch = batch.blanked(batch.lacking())
         if sends_columns(client):
             columns = label_columns(batch, fields, target.profile.key, self._placeholder)
             database = self._milvus.address.database
@@ -263,21 +276,19 @@ class SideSink:
         if client.has_collection(self._name, timeout=limit):
             client.drop_collection(self._name, timeout=limit)
         key, fields = self._target.profile.key, self._setup.fields
+        is_text = key.type == "VARCHAR"
         schema = client.create_schema(
             auto_id=False,
             enable_dynamic_field=False,
             description=f"Labels of the rows of {self._target.name}, by vdbcluster",
         )
-        length = {"max_length": key.max_length or DEFAULT_KEY_LENGTH}
         schema.add_field(
             key.name,
             DataType[key.type],
             is_primary=True,
-            **(length if key.type == "VARCHAR" else {}),
+            **({"max_length": key.max_length or DEFAULT_KEY_LENGTH} if is_text else {}),
         )
-        schema.add_field(fields.cluster_id, DataType.INT64)
-        schema.add_field(fields.probability, DataType.FLOAT)
-        schema.add_field(fields.outlier_score, DataType.FLOAT)
-        schema.add_field(fields.run_id, DataType.VARCHAR, max_length=RUN_ID_LENGTH)
+        for which in LABEL_FIELDS:
+            schema.add_field(fields.name(which), DataType[which.type], **length(which))
         schema.add_field(self._placeholder, DataType.FLOAT_VECTOR, dim=2)
         client.create_collection(self._name, schema=schema, timeout=limit)

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+from threadpoolctl import threadpool_limits
 
 from tests import data
+from vdbcluster.graph.chebyshev import largest
 from vdbcluster.graph.distance import prepare
 from vdbcluster.graph.exact import exact_neighbors
-from vdbcluster.graph.spectral import CUT, coordinates, spectral_neighbors
+from vdbcluster.graph.spectral import CUT, coordinates, coordinates_for, spectral_neighbors
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
@@ -45,7 +47,7 @@ def made(lists: list[list[int]]) -> NeighborGraph:
     return NeighborGraph(indices, np.where(indices >= 0, 1, np.inf).astype(np.float32), "euclidean")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(lists=graphs)
 def test_any_graph_keeps_its_edges_and_gets_finite_ascending_distances(lists):
     graph = made(lists)
@@ -58,23 +60,127 @@ def test_any_graph_keeps_its_edges_and_gets_finite_ascending_distances(lists):
         assert ((found >= 0) & (found <= 2.0001)).all()
 
 
-def test_it_equals_the_dense_eigenvectors():
-    points, _ = blobs(150, 5, 1.6, seed=3)
-    graph = graph_of(points, 10)
-    one_way = np.zeros((150, 150))
-    one_way[np.arange(150)[:, None], graph.indices] = 1
+def dense_coordinates(graph: NeighborGraph, cut: float = CUT) -> np.ndarray:
+    """By the full decomposition, without any eigenvector of eigenvalue 1."""
+    n = graph.n_rows
+    one_way = np.zeros((n, n))
+    rows, places = np.nonzero(graph.indices != PADDING)
+    one_way[rows, graph.indices[rows, places]] = 1
     weights = one_way + one_way.T
     degree = weights.sum(axis=1)
-    steady = np.sqrt(degree / degree.sum())  # all rows agree along it
-    adjacency = weights / np.sqrt(np.outer(degree, degree)) - np.outer(steady, steady)
-    values, vectors = np.linalg.eigh(adjacency)
-    slow = values > 1 - CUT
-    assert np.abs(values - (1 - CUT)).min() > 1e-3, "the cut must not split a pair"
+    values, vectors = np.linalg.eigh(weights / np.sqrt(np.outer(degree, degree)))
+    slow = (values > 1 - cut) & (values < 1 - 1e-9)
+    assert np.abs(values - (1 - cut)).min() > 1e-3, "the cut must not split a pair"
     walks = vectors[:, slow] / np.sqrt(degree)[:, None]
-    walks /= np.linalg.norm(walks, axis=1, keepdims=True)
-    ours = coordinates(graph)
+    return walks / np.linalg.norm(walks, axis=1, keepdims=True)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.integers(4, 120),
+    above=st.floats(0.3, 0.95),
+    alike=st.integers(0, 12),
+    most=st.integers(1, 60),
+    seed=st.integers(0, 1000),
+)
+def test_the_largest_eigenvalues_of_any_matrix(n, above, alike, most, seed):
+    """Some of them equal, some at the very bound, more than may be given, or none."""
+    rng = np.random.default_rng(seed)
+    true = np.sort(rng.uniform(-1, 1, n))[::-1]
+    true[: min(alike, n)] = true[0]
+    basis = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    matrix = ((basis * true) @ basis.T).astype(np.float32)
+    values, vectors = largest(lambda block: matrix @ block, n, above, most, seed)
+    sure = true[true > above + 1e-3][:most]
+    assert len(sure) <= len(values) <= min(most, (true > above - 1e-3).sum())
+    np.testing.assert_allclose(values, true[: len(values)], atol=2e-3)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(values)), atol=1e-4)
+    apart = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    assert (apart < 0.05).all()
+
+
+@pytest.mark.parametrize(("cut", "many"), [(0.1, 4), (CUT, 10), (0.6, 30)])
+def test_it_equals_the_dense_eigenvectors(cut, many):
+    """Also where more lie below the cut than are asked for at first."""
+    graph = graph_of(blobs(400, 12, 3.0, seed=3)[0], 10)
+    walks, ours = dense_coordinates(graph, cut), coordinates(graph, cut=cut)
     assert ours.shape == walks.shape
-    np.testing.assert_allclose(ours @ ours.T, walks @ walks.T, atol=5e-3)
+    assert walks.shape[1] >= many
+    np.testing.assert_allclose(ours @ ours.T, walks @ walks.T, atol=1e-2)
+
+
+def beside(*graphs: NeighborGraph) -> NeighborGraph:
+    """Several graphs as one that falls apart."""
+    starts = np.cumsum([0, *(graph.n_rows for graph in graphs)])
+    indices = [
+        np.where(graph.indices == PADDING, PADDING, graph.indices + start)
+        for graph, start in zip(graphs, starts[:-1], strict=True)
+    ]
+    distances = np.concatenate([graph.distances for graph in graphs])
+    return NeighborGraph(np.concatenate(indices).astype(np.int32), distances, "euclidean")
+
+
+def test_a_component_is_smoothed_as_if_it_were_alone():
+    parts = [graph_of(blobs(300, 4, 2.5, seed=s)[0], 12) for s in range(3)]
+    together = spectral_neighbors(beside(*parts))
+    alone = [spectral_neighbors(part) for part in parts]
+    assert min(part.distances.max() for part in alone) > 0.5, "each has something to tell"
+    np.testing.assert_allclose(
+        together.distances, np.concatenate([part.distances for part in alone]), atol=0.02
+    )
+
+
+def test_many_small_components_do_not_use_up_the_coordinates():
+    """Four hundred cliques beside one large component: it still shows its groups."""
+    clique = graph_of(np.random.default_rng(0).normal(size=(11, 3)), 10)
+    points, truth = blobs(600, 6, 2.5, seed=1)
+    large = graph_of(points, 10)
+    smooth = spectral_neighbors(beside(*[clique] * 400, large))
+    assert (smooth.distances[: 400 * 11] == 0).all(), "a clique is one group"
+    indices, distances = smooth.indices[400 * 11 :] - 400 * 11, smooth.distances[400 * 11 :]
+    alone = spectral_neighbors(large)
+    assert np.quantile(alone.distances, 0.95) > 0.2
+    same = np.sort(distances, axis=1), np.sort(alone.distances, axis=1)
+    np.testing.assert_allclose(*same, atol=0.02)
+    params = HdbscanParams(min_cluster_size=8, min_samples=5)
+    labels = extract(build(NeighborGraph(indices, distances, "spectral"), params), params).labels
+    assert adjusted_mutual_info_score(truth, labels) > 0.5
+
+
+def test_components_alike_are_told_alike():
+    """Eigenvalues repeat once for each copy."""
+    part = graph_of(blobs(120, 3, 2.0, seed=5)[0], 8)
+    smooth = spectral_neighbors(beside(*[part] * 6))
+    copies = smooth.distances.reshape(6, 120, 8)
+    for copy in copies[1:]:
+        np.testing.assert_allclose(copy, copies[0], atol=0.02)
+
+
+def test_without_slow_walks_all_rows_are_alike():
+    """A random graph of many edges mixes at once."""
+    rng = np.random.default_rng(0)
+    indices = np.array([rng.choice(np.delete(np.arange(300), i), 30, False) for i in range(300)])
+    graph = NeighborGraph(indices.astype(np.int32), np.ones((300, 30), np.float32), "euclidean")
+    assert coordinates(graph).shape == (300, 1)
+    assert (spectral_neighbors(graph).distances == 0).all()
+
+
+def test_coordinates_are_bounded_in_number_and_in_all():
+    assert [coordinates_for(n) for n in (0, 3, 100, 9_000, 10**5, 10**6)] == [
+        1, 1, 98, 256, 167, 32,
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    points = np.repeat(np.arange(300), 10)[:, None] + rng.uniform(0, 1e-3, (3000, 1))
+    assert coordinates(graph_of(points, 12), cut=0.5).shape == (3000, 256)
+
+
+def test_the_number_of_threads_does_not_matter():
+    graph = graph_of(blobs(2000, 9, 2.5)[0], 15)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads):
+            found.append(coordinates(graph))
+    np.testing.assert_array_equal(*found)
 
 
 def test_rows_of_one_group_come_together_and_of_two_apart():

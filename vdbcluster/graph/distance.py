@@ -34,6 +34,7 @@ ON_BITS = ("hamming", "jaccard")
 _BLOCK_VALUES = 1 << 22  # 16 MB of float32 at a time
 _UNIT = 1e-6
 """A row is taken as of unit length if it is so to this relative error."""
+NARROW = 0.6
 _NOT_A_DIRECTION = 1e-6
 """A centred row this short beside its original is the mean itself plus rounding."""
 
@@ -78,9 +79,38 @@ def prepare(
     return out
 
 
+def mean_direction(vectors: Float32Array) -> Float64Array:
+    """What ``prepare(vectors, metric, centered=True)`` subtracts, ``(d,) float64``."""
+    return _mean(np.asarray(vectors, np.float32))
+
+
+def prepare_as(vectors: Float32Array, metric: str, mean: Float64Array | None) -> Float32Array:
+    """As ``prepare``, but centred on the ``mean`` of other rows, if any: to be compared with them.
+
+    Of the rows that the mean is of, it makes what ``prepare`` made of them.
+    """
+    if mean is None:
+        return prepare(vectors, metric)
+    check_metric(metric)
+    source = np.ascontiguousarray(vectors, dtype=np.float32)
+    _refuse_unfit(source, metric)
+    target = np.empty(source.shape, np.float32)
+    _to_sphere(source, target, mean)
+    return target
+
+
 def center(vectors: Float32Array) -> Float32Array:
     """``prepare(vectors, "chord", centered=True)``: unit vectors of what differs from the mean."""
     return prepare(vectors, "chord", centered=True)
+
+
+def is_narrow(vectors: Float32Array) -> bool:
+    """Whether vectors ``(n, d)`` point so much one way that it drowns what sets them apart.
+
+    The mean of their directions is longer than ``NARROW``. Of embeddings of texts it was 0.16 to
+    0.47 with one model (MiniLM), 0.88 to 0.95 with another (multilingual e5).
+    """
+    return float(np.linalg.norm(_mean(np.asarray(vectors, np.float32)))) > NARROW
 
 
 def from_squared(
@@ -109,6 +139,14 @@ def blocks(vectors: Float32Array) -> Iterator[slice]:
     step = max(1, _BLOCK_VALUES // max(1, vectors.shape[1]))
     for start in range(0, len(vectors), step):
         yield slice(start, min(start + step, len(vectors)))
+
+
+def directions(block: Float64Array) -> Float64Array:
+    """Rows at unit length; those too short to have a direction (mere rounding) become zero."""
+    length = _lengths(block)
+    flat = length < _NOT_A_DIRECTION
+    unit: Float64Array = np.where(flat, 0.0, block / np.where(flat, 1.0, length))
+    return unit
 
 
 def _refuse_unfit(vectors: Float32Array, metric: str) -> None:
@@ -159,8 +197,5 @@ def _to_sphere(source: Float32Array, target: Float32Array, mean: Float64Array | 
         length = _lengths(block)
         block /= np.where(np.abs(length - 1) <= _UNIT, 1.0, length)
         if mean is not None:
-            block -= mean
-            length = _lengths(block)
-            flat = length < _NOT_A_DIRECTION
-            block = np.where(flat, 0.0, block / np.where(flat, 1.0, length))
+            block = directions(block - mean)
         target[rows] = block

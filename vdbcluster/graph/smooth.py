@@ -21,12 +21,17 @@ SHARED = "shared-neighbors"
 _BLOCK_ROWS = 65536
 
 
-def smoothed(graph: NeighborGraph, how: Smooth, seed: int = 0) -> NeighborGraph:
-    """The graph with the distances that ``how`` asks for; ``seed`` is for those that draw lots."""
-    if how == "spectral":
-        from vdbcluster.graph.spectral import spectral_neighbors  # scipy's solver takes a while
+def smoothed(
+    graph: NeighborGraph, how: Smooth, seed: int = 0, cut: float | None = None
+) -> NeighborGraph:
+    """The graph with the distances that ``how`` asks for.
 
-        return spectral_neighbors(graph, seed)
+    ``seed`` is for those that draw lots, ``cut`` for ``spectral`` (``graph.spectral``).
+    """
+    if how == "spectral":
+        from vdbcluster.graph.spectral import CUT, spectral_neighbors  # scipy's solver is slow
+
+        return spectral_neighbors(graph, seed, CUT if cut is None else cut)
     return shared_neighbors(graph) if how == SHARED else graph
 
 

@@ -34,10 +34,25 @@ def extract(hierarchy: Hierarchy, params: HdbscanParams) -> Clustering:
     n = hierarchy.n_rows
     if n < 2:
         return no_clusters(n)
-    condensed = hierarchy.condensed_tree
-    tree = cluster_tree(condensed, n, params)
-    rows = _rows(condensed, n)
+    tree = cluster_tree(hierarchy.condensed_tree, n, params)
     chosen, stability = select(tree, params)
+    return extract_chosen(hierarchy, tree, chosen, stability, params)
+
+
+def extract_chosen(
+    hierarchy: Hierarchy,
+    tree: ClusterTree,
+    chosen: BoolArray,
+    stability: Float64Array,
+    params: HdbscanParams,
+) -> Clustering:
+    """The flat clustering of the clusters that somebody chose, none within another.
+
+    ``tree``: that of the hierarchy's condensed tree; ``chosen (c,) bool`` and ``stability (c,)`` as
+    of ``select``. At least two rows.
+    """
+    n, condensed = hierarchy.n_rows, hierarchy.condensed_tree
+    rows = _rows(condensed, n)
     depth = tree.death.copy()
     owner = sweep(tree.parent, chosen, depth)[rows.cluster]
     owner[~_belongs(tree, rows, chosen, owner, params)] = NOISE

@@ -1,0 +1,105 @@
+"""A layout of the graph in few dimensions by UMAP, and HDBSCAN on the layout.
+
+In: ``NeighborGraph``, the vectors it is of, ``Recipe``. Out: ``Clustering``.
+Promise: no search in the vectors, which UMAP reads for where to begin alone; same seed, same
+labels, on one thread; exact Euclidean neighbours in the layout.
+
+The recipe that BERTopic made customary (UMAP: McInnes, Healy and Melville 2018): 15 neighbours with
+the row itself, five dimensions, ``min_dist`` 0. UMAP is fed with the graph at hand. Its layout says
+which rows hang together, not how far groups are from each other, so distances in it, and with them
+probabilities and outlier scores, mean less than those of the vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from warnings import catch_warnings, filterwarnings
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from vdbcluster.graph.measure import measure
+from vdbcluster.hierarchy import build, extract
+from vdbcluster.hierarchy.bridge import bridges
+from vdbcluster.methods.density import cluster_density, finish
+from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.hierarchy import Clustering
+from vdbcluster.model.neighbors import PADDING, NeighborGraph
+from vdbcluster.model.params import Recipe
+
+_DIMENSIONS = 5
+_METRIC = "euclidean"
+_NEIGHBORS = 15
+"""Of UMAP, the row itself included."""
+_LEAST_NEIGHBORS = 30
+"""In the layout: with fewer, HDBSCAN on the graph differs from HDBSCAN on all pairs."""
+_FEWEST_ROWS = 4 * _DIMENSIONS
+_KNOWN_WARNINGS = (
+    "Tensorflow not installed",  # for a kind of layout that is not used
+    r"precomputed_knn\[2\]",  # new rows are not laid out
+    "A few of your vertices were disconnected",
+    "A large number of your vertices were disconnected",
+    "Spectral initialisation failed",  # it goes on from a random one
+    "Graph is not fully connected",
+)
+
+
+def umap_hdbscan(graph: NeighborGraph, vectors: Float32Array, recipe: Recipe) -> Clustering:
+    """HDBSCAN, as ``recipe.hdbscan`` says, on the layout; ``recipe.smooth`` is not looked at.
+
+    Noise goes to its neighbours in the layout where the recipe says so. Fewer than 20 rows with
+    neighbours are too few for a layout; they are clustered by the graph itself. Rows without any
+    neighbour are noise. Raises ``ValueError`` where ``min_samples`` is more than fits the rows.
+    """
+    linked = np.count_nonzero((graph.indices != PADDING).any(axis=1))
+    if linked < _FEWEST_ROWS:
+        return cluster_density(graph, replace(recipe, method="hdbscan", smooth="none"))[0]
+    params = recipe.hdbscan
+    points = layout(graph, vectors, recipe.seed)
+    k = max(graph.n_neighbors, _LEAST_NEIGHBORS, 2 * params.min_samples)
+    edges = _neighbors(points, min(k, graph.n_rows - 1))
+    hierarchy = build(edges, params)
+    if params.join == "bridge" and hierarchy.n_components > 1:
+        extra = bridges(hierarchy, points, edges.metric, params.min_samples)
+        hierarchy = build(edges, params, extra=extra)
+    return finish(edges, extract(hierarchy, params), recipe)
+
+
+def layout(graph: NeighborGraph, vectors: Float32Array, seed: int) -> Float32Array:
+    """The rows in ``(n, 5) float32``, NaN for those without any neighbour; n at least 20."""
+    n = graph.n_rows
+    width = min(_NEIGHBORS, graph.n_neighbors + 1, n - 1)
+    own = np.arange(n, dtype=np.int32)[:, None]
+    indices = np.hstack((own, graph.indices[:, : width - 1]))
+    distances = np.hstack((np.zeros((n, 1), np.float32), graph.distances[:, : width - 1]))
+    with catch_warnings():
+        for text in _KNOWN_WARNINGS:
+            filterwarnings("ignore", text)
+        from umap import UMAP  # takes seconds
+
+        model = UMAP(
+            n_neighbors=width,
+            n_components=_DIMENSIONS,
+            min_dist=0.0,
+            precomputed_knn=(indices, distances),
+            random_state=seed,
+            n_jobs=1,
+        )
+        return np.ascontiguousarray(model.fit_transform(vectors), np.float32)
+
+
+def _neighbors(points: Float32Array, k: int) -> NeighborGraph:
+    """Exact neighbours in few dimensions, in O(n k log n); rows without a place have none."""
+    n = len(points)
+    indices = np.full((n, k), PADDING, np.int32)
+    distances = np.full((n, k), np.inf, np.float32)
+    rows = np.flatnonzero(np.isfinite(points).all(axis=1))
+    width = min(k, len(rows) - 1)
+    if width > 0:
+        placed = np.ascontiguousarray(points[rows])
+        _, found = cKDTree(placed).query(placed, width + 1)
+        near = measure(placed, found.astype(np.int32), _METRIC)  # drops the row itself
+        nearest = near.indices[:, :width]
+        indices[rows, :width] = np.where(nearest == PADDING, PADDING, rows[nearest])
+        distances[rows, :width] = near.distances[:, :width]
+    return NeighborGraph(indices, distances, _METRIC)

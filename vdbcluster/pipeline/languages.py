@@ -1,0 +1,80 @@
+"""Which language the texts are in: asked once, to take it out of the vectors or to tell of it.
+
+In: rows, a source of their texts, a detector. Out: a code for each row that was asked, points
+without what their language adds to them, a report. Promise: at most ``most`` texts are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vdbcluster.errors import UsageError
+from vdbcluster.graph.distance import ON_SPHERE, is_narrow, prepare
+from vdbcluster.graph.groups import centered_by_group
+from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.read import matrix
+from vdbcluster.pipeline.recipe import Centering
+from vdbcluster.ports import VectorSource
+from vdbcluster.ports.languages import LanguageDetector
+
+FEW, MANY = 1000, 4000
+"""Rows that are enough for a report, and for the mean of each language."""
+
+
+def ask_languages(
+    source: VectorSource,
+    rows: Rows,
+    field: str,
+    detector: LanguageDetector,
+    *,
+    most: int = MANY,
+    seed: int = 0,
+) -> NDArray[Any]:
+    """Codes ``(n,) object`` of ``str``, None for rows that were not asked."""
+    from vdbcluster.quality.language import rows_to_ask  # scikit-learn takes a second
+
+    which = rows_to_ask(len(rows), most, seed)
+    languages = np.full(len(rows), None, object)
+    languages[which] = detector.detect(source.texts(rows.keys[which], field))
+    return languages
+
+
+def prepared(
+    rows: Rows,
+    metric: str,
+    center: Centering,
+    languages: Callable[[], NDArray[Any] | None],
+    *,
+    in_place: bool,
+    memory_bytes: int,
+) -> Float32Array:
+    """The points ``(n, d)`` that are compared by ``metric``.
+
+    ``languages`` is called for ``center`` ``language`` alone, and gives None where no field holds
+    texts. ``in_place``: they may take the place of the vectors of ``rows``, unless they are
+    centred: the catalogue tells of the vectors that the collection holds. Raises ``UsageError``
+    where the language cannot be taken out.
+    """
+    if not len(rows):
+        return rows.vectors
+    if center == "narrow":
+        center = "mean" if metric in ON_SPHERE and is_narrow(rows.vectors) else "none"
+    if center == "none":
+        return prepare(rows.vectors, metric, out=rows.vectors if in_place else None)
+    out = matrix(len(rows), rows.vectors.shape[1], memory_bytes)
+    if center == "mean":
+        return prepare(rows.vectors, metric, centered=True, out=out)
+    if metric not in ON_SPHERE:
+        raise UsageError(
+            f"center language is for vectors compared by direction, not by {metric}; use center "
+            "mean or none"
+        )
+    found = languages()
+    if found is None:
+        raise UsageError("center language needs the texts; name their field with --text-field")
+    return centered_by_group(rows.vectors, found, out=out)

@@ -1,83 +1,117 @@
 """What the quality bench compares: settings of ours, and peers at their defaults.
 
-In: a ``Task``. Out: labels ``(n,)``, ``-1`` is noise. Each method begins with the vectors: whoever
-needs neighbours searches them, within the time that is measured.
+In: a ``Task``. Out: ``Found``. Each method begins with the vectors: whoever needs neighbours
+searches them, within the time that is measured.
 
 A method of ours is a line in ``OURS``: a name and the settings of ``vdbcluster run``, in the words
-of the settings file; nothing about it may depend on the set.
+of the settings file; nothing about it may depend on the set. ``default`` says nothing at all.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 SEED = 42
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
 class Task:
     """``vectors (n, d) float32``, of unit length where ``metric`` is chord; ``classes``: the true
-    number of them, which only those may look at that say so.
+    number of them, which only those may look at that say so. ``centred``: the mean is gone already.
     """
 
     vectors: Any
     metric: str
     classes: int
+    centred: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """``labels (n,) int64``, ``-1`` is noise; ``raw``: those before noise was given to clusters,
+    None where nothing is given. ``recipe``: what was chosen for this set, for the record.
+    """
+
+    labels: Any
+    raw: Any = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Method:
-    """``needs``: modules that the method imports; ``told``: it is told the number of classes."""
+    """``needs``: modules that the method imports; ``told``: it is told the number of classes.
+    ``sections``: the settings of a method of ours, None for a peer.
+    """
 
     name: str
-    run: Callable[[Task], Any]
+    run: Callable[[Task], Found]
     needs: tuple[str, ...] = ()
     told: bool = False
+    sections: Mapping[str, Mapping[str, Any]] | None = None
 
     def missing(self) -> list[str]:
         """What would have to be installed first."""
         return [module for module in self.needs if find_spec(module) is None]
 
 
-def _ours(name: str, **sections: Mapping[str, Any]) -> Method:
+def ours(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Method:
     """``vdbcluster run`` from its vectors to its labels, with these settings."""
 
-    def run(task: Task) -> Any:
+    def run(task: Task) -> Found:
         from vdbcluster.adapters.local_neighbors import LocalNeighbors
         from vdbcluster.adapters.quiet import QuietObserver
         from vdbcluster.config.settings import load_settings
+        from vdbcluster.graph.distance import prepare
         from vdbcluster.pipeline.cluster import cluster_graph
         from vdbcluster.pipeline.neighbors import neighbor_graph
+        from vdbcluster.pipeline.recipe import wanted_neighbors
 
         settings = load_settings(sections)
-        search = LocalNeighbors(task.vectors, task.metric)
-        graph = neighbor_graph(
-            search, task.vectors, task.metric, settings.n_neighbors, QuietObserver()
-        )
-        result = cluster_graph(graph, task.vectors, settings, exact=search.exact)
-        return result.clustering.labels
+        centre = settings.neighbors.center == "mean" and task.metric == "chord"
+        points = prepare(task.vectors, task.metric, centered=centre and not task.centred)
+        search = LocalNeighbors(points, task.metric)
+        k, started = wanted_neighbors(settings, len(points)), time.process_time()
+        graph = neighbor_graph(search, points, task.metric, k, QuietObserver())
+        searched = time.process_time() - started
+        result = cluster_graph(graph, points, settings, exact=search.exact)
+        recipe = _told(result.recipe, graph.n_neighbors, searched)
+        return Found(result.clustering.labels, result.clustering.raw_labels, recipe)
 
-    return Method(name, run)
+    return Method(name, run, sections=sections)
 
 
-SPECTRAL = {"smooth": "spectral"}
-SHARED = {"n_neighbors": 30, "smooth": "shared-neighbors"}
+def _told(recipe: Any, n_neighbors: int, searched: float) -> dict[str, Any]:
+    return {
+        "method": recipe.method,
+        "smooth": recipe.smooth,
+        "n_neighbors": n_neighbors,
+        "min_cluster_size": recipe.hdbscan.min_cluster_size,
+        "min_samples": recipe.hdbscan.min_samples,
+        "neighbours_cpu": searched,
+    }
+
+
+def _cluster(method: str, **others: Any) -> Mapping[str, Mapping[str, Any]]:
+    return {"cluster": {"method": method, **others}}
+
 
 OURS = (
-    _ours("default"),
-    _ours("leaf", cluster={"cluster_selection_method": "leaf"}),
-    _ours("spectral", neighbors=SPECTRAL, cluster={"min_samples": 10}),
-    _ours("shared-neighbors", neighbors=SHARED, cluster={"min_cluster_size": 25}),
-    _ours(
-        "shared-neighbors leaf",
-        neighbors=SHARED,
-        cluster={"min_cluster_size": 25, "cluster_selection_method": "leaf"},
-    ),
+    ours(DEFAULT, {}),
+    ours("no soft assignment", {"cluster": {"max_noise": 1.0}}),
+    ours("centred", {"neighbors": {"center": "mean"}}),
+    ours("hdbscan raw", _cluster("hdbscan")),
+    ours("leaf", _cluster("leaf")),
+    ours("layers", _cluster("layers")),
+    ours("umap+hdbscan", _cluster("umap+hdbscan")),
+    ours("kmeans", _cluster("kmeans")),
+    ours("leiden", _cluster("leiden")),
 )
 
 
@@ -148,13 +182,23 @@ def leiden(task: Task) -> Any:
     return np.array(found.membership)
 
 
+def _peer(
+    name: str, labels: Callable[[Task], Any], needs: tuple[str, ...], told: bool = False
+) -> Method:
+    return Method(name, lambda task: Found(labels(task)), needs, told)
+
+
 PEERS = (
-    Method("hdbscan", plain_hdbscan, ("hdbscan",)),
-    Method("fast_hdbscan", fast_hdbscan, ("fast_hdbscan",)),
-    Method("BERTopic recipe", bertopic, ("umap", "hdbscan")),
-    Method("EVoC", evoc, ("evoc",)),
-    Method("Leiden", leiden, ("igraph", "leidenalg")),
-    Method("k-means, true k", kmeans, ("sklearn",), told=True),
+    _peer("hdbscan", plain_hdbscan, ("hdbscan",)),
+    _peer("fast_hdbscan", fast_hdbscan, ("fast_hdbscan",)),
+    _peer("BERTopic recipe", bertopic, ("umap", "hdbscan")),
+    _peer("EVoC", evoc, ("evoc",)),
+    _peer("Leiden SNN15", leiden, ("igraph", "leidenalg")),
+    _peer("k-means, true k", kmeans, ("sklearn",), told=True),
 )
 
 METHODS = {method.name: method for method in (*OURS, *PEERS)}
+GROUPS = {
+    "ours": [method.name for method in OURS],
+    "peers": [method.name for method in PEERS],
+}

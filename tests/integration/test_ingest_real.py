@@ -47,7 +47,7 @@ def settings_for(backend: Backend, name: str, url: str, cache: Path, home: Path)
             "batch": 32,
             "concurrency": 2,
         },
-        "neighbors": {"engine": "local", "center": True, "smooth": "shared-neighbors"},
+        "neighbors": {"engine": "local", "center": "mean", "smooth": "shared-neighbors"},
         "cluster": {"min_cluster_size": 4, "min_samples": 1, "cluster_selection_method": "leaf"},
         "run": {"runs_dir": home / "runs"},
     }

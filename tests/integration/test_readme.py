@@ -74,6 +74,10 @@ def test_the_settings_file_of_the_readme_is_valid() -> None:
 
 def test_defaults_of_the_readme_are_true() -> None:
     settings = Settings()
-    assert f"| `--min-cluster-size` | {settings.cluster.min_cluster_size} |" in README
-    assert f"| `--min-samples` | {settings.cluster.min_samples} |" in README
-    assert f"| `--n-neighbors` | {settings.n_neighbors} |" in README
+    sections = (settings.cluster, settings.neighbors)
+    told = re.findall(r"^\| `--([a-z-]+)` \| ([^|]*) \|", README, re.MULTILINE)
+    assert len(told) > 5
+    for option, default in told:
+        name = option.replace("-", "_")
+        found = [getattr(s, name) for s in sections if hasattr(s, name)]
+        assert default.strip("` ") in {*map(str, found), "off" if False in found else ""}, option

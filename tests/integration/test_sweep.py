@@ -17,9 +17,9 @@ from tests.integration.test_cli import vdbcluster
 from tests.integration.test_evaluate import QUIET, database, settings_for, with_filter  # noqa: F401
 from tests.unit.engine_graphs import enough, graphs, parameters
 from vdbcluster.errors import UsageError
-from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.params import HdbscanParams
+from vdbcluster.model.params import HdbscanParams, Recipe, Smooth
+from vdbcluster.pipeline.cluster import on_edges
 from vdbcluster.wiring import library
 from vdbcluster.wiring.main_job import run_job
 from vdbcluster.wiring.sweep import cuts, sweep
@@ -27,11 +27,11 @@ from vdbcluster.wiring.sweep import cuts, sweep
 SIZES = [2, 3, 5, 8, 13]
 
 
-def check_cuts(graph: NeighborGraph, params: HdbscanParams, sizes: list[int]) -> None:
+def check_cuts(graph: NeighborGraph, chosen: Recipe, sizes: list[int]) -> None:
     """Each cut equals the clustering that was built for its size alone."""
-    for size, cut in zip(sizes, cuts(graph, params, sizes), strict=True):
-        own = replace(params, min_cluster_size=size)
-        built = extract(build(graph, own), own)
+    for size, cut in zip(sizes, cuts(graph, chosen, sizes), strict=True):
+        own = replace(chosen, hdbscan=replace(chosen.hdbscan, min_cluster_size=size))
+        built = on_edges(graph, own)
         assert (cut.labels == built.labels).all()
         assert np.array_equal(cut.probabilities, built.probabilities)
         assert np.array_equal(cut.outlier_scores, built.outlier_scores)
@@ -43,15 +43,16 @@ def check_cuts(graph: NeighborGraph, params: HdbscanParams, sizes: list[int]) ->
 @given(graph=graphs(), params=parameters())
 def test_cuts_of_one_tree(graph: NeighborGraph, params: HdbscanParams, join: str) -> None:
     assume(enough(graph, params))
-    check_cuts(graph, replace(params, join=join), SIZES)
+    check_cuts(graph, Recipe(hdbscan=replace(params, join=join)), SIZES)
 
 
-@pytest.mark.parametrize("smooth", [False, True])
-def test_cuts_of_real_neighbours(smooth: bool) -> None:
+@pytest.mark.parametrize("smooth", ["none", "shared-neighbors", "spectral"])
+def test_cuts_of_real_neighbours(smooth: Smooth) -> None:
     vectors = embeddings("bbc2225.minilm-l6-int8.384.f16.npy")
-    graph = library.neighbors(vectors, n_neighbors=30, center=True)
-    graph = library.smooth(graph) if smooth else graph
-    check_cuts(graph, HdbscanParams(min_samples=5), [5, 10, 20, 50, 200])
+    graph = library.smooth(library.neighbors(vectors, n_neighbors=30, center="mean"), smooth)
+    params = HdbscanParams(min_samples=5)
+    chosen = Recipe(smooth=smooth, hdbscan=params, soft=True, max_noise=0.1, merge=0.5)
+    check_cuts(graph, chosen, [5, 10, 20, 50, 200])
 
 
 def test_cells_are_what_a_run_gives(lite_server, connect, collection_name, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.emulation import RELEASES, Proxy, in_front_of
 from tests.safety.kill_points import Ended, Point, kill_at, run_through, spread
 from tests.silent import SILENT
 from tests.snapshot import Snapshot, diff, snapshot
+from vdbcluster.adapters.milvus.catalogue import catalogue_name
 from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.config.settings import load_settings
 from vdbcluster.wiring.main_job import run_job
@@ -32,7 +33,7 @@ ROWS = 240
 BATCH = 16  # so that there are many calls to be killed at
 PARAMETERS = ({"min_cluster_size": 10}, {"min_cluster_size": 10, "min_samples": 2})
 FLAGS = {"batch": "--write-batch", "way": "--write-way", "allow_full_upsert": "--allow-full-upsert"}
-Labels = dict[Any, tuple[int, float, float]]
+Labels = dict[Any, tuple[int, float, float, str]]
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,10 @@ class World:
 
     def drop(self) -> None:
         with self.client() as client:
+            client.drop_alias(catalogue_name(NAME))
+            for name in client.list_collections():
+                if name.startswith(f"{catalogue_name(NAME)}_"):
+                    client.drop_collection(name)
             for name in self.strangers(client):
                 client.drop_collection(name)
             client.drop_collection(NAME)
@@ -145,7 +150,7 @@ class World:
             self.finish(1 - which)
 
     def labels(self) -> Labels:
-        fields = ["cluster_id", "cluster_probability", "cluster_outlier_score"]
+        fields = [name for name in zoo.LABEL_FIELDS if name != "cluster_run_id"]
         with self.client() as client:
             client.load_collection(NAME)
             rows = client.query(
@@ -155,7 +160,7 @@ class World:
                 limit=ROWS * 2,
                 consistency_level="Strong",
             )
-        return {row[zoo.KEY]: tuple(row[name] for name in fields) for row in rows}
+        return _by_first_row({row[zoo.KEY]: tuple(row[name] for name in fields) for row in rows})
 
     def harm(self) -> list[str]:
         with self.client() as client:
@@ -167,6 +172,14 @@ class World:
 
     def _uri(self) -> str:
         return self.proxy.backend.uri if self.proxy else self.backend.uri
+
+
+def _by_first_row(labels: Labels) -> Labels:
+    """Clusters numbered by their first row: the two settings take turns, so ids go up and up."""
+    number = {-1: -1}
+    for key in sorted(labels):
+        number.setdefault(labels[key][0], len(number) - 1)
+    return {key: (number[cluster], *rest) for key, (cluster, *rest) in labels.items()}
 
 
 class _opened:  # noqa: N801  a context manager reads like a function

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from vdbcluster.cli.render import print_run
 from vdbcluster.model.manifest import ClusterRow, RunManifest
+from vdbcluster.model.params import Recipe
 
 READ = {"counted_after": 9, "unusable": 0, "without_vector": 0}
 WRITE = {
@@ -32,12 +33,20 @@ MANIFEST = RunManifest(
         "read": READ,
         "neighbors": {"n_neighbors": 5, "engine": "faiss", "metric": "chord"},
         "audit": {"sample": 9, "recall": 1.0, "low": 0.9, "high": 1.0},
-        "clustering": {"clusters": 1, "rows": 9, "noise": 0},
+        "clustering": {
+            "clusters": 1,
+            "rows": 9,
+            "noise": 0,
+            "soft": 3,
+            "recipe": asdict(Recipe(smooth="spectral")),
+        },
         "plan": {"changed": 9, "moved": 0},
         "way": {"name": "lite-merge", "reason": "it merges", "target": "docs"},
         "write": WRITE,
     },
-    clusters=(ClusterRow(0, 9, 0.5, "a text that is much longer than the terminal is wide " * 3),),
+    clusters=(
+        ClusterRow(0, 9, 3, 0.5, 0.8, "a text that is much longer than the terminal is wide " * 3),
+    ),
 )
 
 
@@ -52,10 +61,10 @@ def test_the_table_keeps_its_ids(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = shown(capsys, MANIFEST)
-    header = next(line for line in lines if "persistence" in line)
-    assert header.split()[:3] == ["id", "size", "persistence"]
+    header = next(line for line in lines if "stability" in line)
+    assert header.split()[:4] == ["id", "size", "soft", "stability"]
     row = lines[lines.index(header) + 1]
-    assert row.split()[:3] == ["0", "9", "0.50"]
+    assert row.split()[:4] == ["0", "9", "33%", "0.80"]
 
 
 def test_the_last_line_can_be_used_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.silent import Listener
+from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.adapters.memory import (
     BruteForceSearch,
@@ -45,6 +46,7 @@ def adapters(collection: MemoryCollection, runs: Path, sink: MemorySink | None =
         search=lambda rows, points: LocalNeighbors(points, "chord"),
         runs=RunDirectory(runs),
         metric="chord",
+        languages=Py3LangId(),
     )
 
 
@@ -95,7 +97,7 @@ def test_a_dry_run_and_a_no_write_nothing(tmp_path: Path) -> None:
     assert not held.labelled.any()
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_few_rows(tmp_path: Path, n: int) -> None:
     held = MemoryCollection(blobs()[:n].reshape(n, 8))
     manifest = do(held, tmp_path)

@@ -46,8 +46,12 @@ def test_a_named_file_is_read_instead(tmp_path: Path) -> None:
             "below min_samples 60",
         ),
         ({"neighbors": {"engine": "gpu"}}, r"neighbors.engine.*'gpu'"),
-        ({"neighbors": {"engine": "milvus", "center": True}}, "center moves the vectors"),
+        ({"neighbors": {"engine": "milvus", "center": "mean"}}, "center moves the vectors"),
         ({"cluster": {"certify": True}, "neighbors": {"smooth": "shared-neighbors"}}, "smooth"),
+        ({"cluster": {"certify": True, "method": "leiden"}}, "certify is about HDBSCAN"),
+        ({"cluster": {"engine": "dense", "method": "kmeans"}}, "engine dense is about HDBSCAN"),
+        ({"cluster": {"min_cluster_size": "few"}}, r"cluster.min_cluster_size.*\(it is 'few'\)"),
+        ({"cluster": {"max_noise": 1.5}}, r"cluster.max_noise.*\(it is 1.5\)"),
         ({"write": {"label_prefix": "1;drop"}}, "write.label_prefix"),
         ({"milvus": {"tokn": "x"}}, "no setting milvus.tokn"),
     ],
@@ -103,15 +107,7 @@ def test_a_broken_file_is_told(tmp_path: Path) -> None:
         load_settings({})
 
 
-def test_number_of_neighbours_follows_min_samples() -> None:
-    assert load_settings({}).n_neighbors == 50
-    assert load_settings({"cluster": {"min_samples": 40}}).n_neighbors == 80
-    assert load_settings({"neighbors": {"n_neighbors": 20}}).n_neighbors == 20
-
-
-def test_the_engines_choose_ties_and_join() -> None:
-    assert load_settings({}).cluster.params().join == "max"
-    exact = load_settings({"cluster": {"engine": "compatible"}}).cluster.params()
-    assert (exact.join, exact.ties) == ("inf", "reference")
-    said = load_settings({"cluster": {"engine": "compatible", "join": "max"}}).cluster.params()
-    assert said.join == "max"
+@pytest.mark.parametrize("said", ["auto", 25, "25"])
+def test_a_number_may_be_left_to_the_data(said: object) -> None:
+    found = load_settings({"cluster": {"min_cluster_size": said}}).cluster.min_cluster_size
+    assert found == ("auto" if said == "auto" else 25)

@@ -73,7 +73,7 @@ def _option(section: str, name: str, field: FieldInfo, model: type[BaseModel]) -
     option = typer.Option(
         *_flags(name, field, kind),
         help=" ".join(filter(None, (field.description, _choices(field), _default(field)))),
-        metavar=_metavar(kind),
+        metavar=_metavar(field.annotation, kind),
         rich_help_panel=str(model.__doc__).split(":")[0].rstrip("."),
         show_default=False,
     )
@@ -88,14 +88,31 @@ def _flags(name: str, field: FieldInfo, kind: Any) -> list[str]:
     return [flag, *([SHORT[name]] if name in SHORT else [])]
 
 
-def _metavar(kind: Any) -> str | None:
+def _metavar(annotation: Any, kind: Any) -> str | None:
     """Short, so that the names of options are not cut off on a terminal of 80 columns."""
     short = {int: "N", float: "X", Path: "PATH", bool: None}
-    parts = get_args(kind) or (kind,)
-    return short.get(parts[0], "TEXT")
+    parts = (_number(annotation), *get_args(kind), kind)
+    return next((short[part] for part in parts if part in short), "TEXT")
+
+
+def _number(annotation: Any) -> Any:
+    """The type of number that may be given instead of ``auto``; None for other settings."""
+    if not _or_auto(annotation):
+        return None
+    number = next(a for a in get_args(annotation) if get_origin(a) is not Literal)
+    return get_args(number)[0] if get_origin(number) is Annotated else number
+
+
+def _or_auto(annotation: Any) -> bool:
+    kinds = get_args(annotation)
+    return get_origin(annotation) in (Union, UnionType) and any(
+        get_origin(kind) is Literal for kind in kinds if NoneType not in kinds
+    )
 
 
 def _choices(field: FieldInfo) -> str:
+    if _or_auto(field.annotation):
+        return ""
     kinds = (field.annotation, *get_args(field.annotation))
     chosen = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
     return f"One of {', '.join(map(str, chosen))}." if chosen else ""
@@ -110,6 +127,8 @@ def _default(field: FieldInfo) -> str:
 
 def _kind(annotation: Any) -> Any:
     """The type that the command line parses: optional, secrets as text, tuples as lists."""
+    if _or_auto(annotation):
+        return str | None  # the settings tell a number from "auto"
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(a for a in get_args(annotation) if a is not NoneType)
     if annotation is SecretStr:

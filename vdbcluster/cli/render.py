@@ -55,8 +55,10 @@ def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
         ("recall", _recall(facts["audit"])),
         (
             "clusters",
-            f"{clustering['clusters']:,}, noise {clustering['noise']:,} rows ({noise:.0%})",
+            f"{clustering['clusters']:,}, noise {clustering['noise']:,} rows ({noise:.0%})"
+            f"{_soft(clustering)}",
         ),
+        ("method", _method(clustering["recipe"])),
     ]
     if "components" in clustering:
         lines.append(("components", f"{clustering['components']:,} in the neighbour graph"))
@@ -64,11 +66,46 @@ def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
         lines.append(
             ("certified", f"{clustering['certified']:.1%} of merges equal HDBSCAN on the vectors")
         )
+    if told := _identity(facts):
+        lines.append(("identity", told))
     lines += [
         ("run", manifest.run_id),
         ("way", f"{facts['way']['name']}: {facts['way']['reason']}"),
     ]
     return lines + _writing(manifest)
+
+
+def _soft(clustering: Mapping[str, Any]) -> str:
+    soft, rows = clustering["soft"], clustering["rows"]
+    return f", {soft:,} ({soft / rows:.0%}) given to clusters by their neighbours" if soft else ""
+
+
+def _method(recipe: Mapping[str, Any]) -> str:
+    """What ``auto`` came to, in the words of the settings."""
+    told = str(recipe["method"])
+    if recipe["smooth"] != "none":
+        told += f", smooth {recipe['smooth']}"
+    if recipe["method"] in ("kmeans", "leiden"):
+        return told
+    params = recipe["hdbscan"]
+    return (
+        f"{told}, min_cluster_size {params['min_cluster_size']}, "
+        f"min_samples {params['min_samples']}"
+    )
+
+
+SAME = ("unchanged", "grown", "shrunk")
+"""Events of clusters that were there before and still are."""
+
+
+def _identity(facts: Mapping[str, Any]) -> str:
+    """What became of the clusters of the last run; empty where there was none."""
+    events = dict(facts.get("identity", {}).get("events", {}))
+    kept = sum(events.pop(kind, 0) for kind in SAME)
+    if not kept and set(events) <= {"born"}:
+        return ""
+    others = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in events.items())
+    return f"{kept} clusters keep their id" + (f"; {others}" if others else "")
 
 
 def _recall(audit: Mapping[str, Any]) -> str:
@@ -102,20 +139,23 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
         lines.append(("left out", f"{left:,} rows have no vector that can be compared"))
     if write["unlabelled"]:
         lines.append(("new", f"{write['unlabelled']:,} rows carry no label (added meanwhile)"))
+    if name := manifest.facts.get("catalogue", {}).get("name"):
+        lines.append(("catalogue", f"{name}: size, stability, medoid and centroid of each cluster"))
     lines += [("note", message) for message in write["messages"]]
     return lines
 
 
 def _cluster_table(manifest: RunManifest) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    for heading in ("id", "size", "persistence"):
+    for heading in ("id", "size", "soft", "stability"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("representative", overflow="ellipsis", no_wrap=True, ratio=1)
     for cluster in manifest.clusters[:SHOWN_CLUSTERS]:
         table.add_row(
             str(cluster.id),
             f"{cluster.size:,}",
-            f"{cluster.persistence:.2f}",
+            f"{cluster.soft / cluster.size:.0%}",
+            "-" if cluster.stability is None else f"{cluster.stability:.2f}",
             cluster.representative or "",
         )
     return table
@@ -127,7 +167,7 @@ def _next_step(manifest: RunManifest) -> str:
     if not manifest.clusters:
         return "No cluster was found; lower --min-cluster-size, or pass --allow-single-cluster."
     way, chosen = manifest.facts["way"], manifest.selection["filter"]
-    own = f"{manifest.settings['write']['label_prefix']}id == 0"
+    own = f"{manifest.settings['write']['label_prefix']}id == {manifest.clusters[0].id}"
     if way["name"] == "side-collection":
         return (
             f"Filter by it: keys of {way['target']} where {own}; the README shows how to use them."

@@ -24,10 +24,10 @@ def run(
     """Cluster a collection and write the labels back.
 
     Reads the vectors, finds each row's neighbours, clusters them and writes cluster_id,
-    cluster_probability and cluster_outlier_score, touching nothing else. Interrupted anywhere,
-    the same command finishes the job.
+    cluster_probability, cluster_outlier_score and cluster_assignment, touching nothing else.
+    Interrupted anywhere, the same command finishes the job.
 
-    Example: vdbcluster run --uri http://localhost:19530 -c articles --min-cluster-size 25
+    Example: vdbcluster run --uri http://localhost:19530 -c articles --method layers
     """
     observer = TerminalObserver()
     if settings.milvus.collection:

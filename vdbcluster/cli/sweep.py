@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def sweep(
     settings: Settings,
     min_cluster_size: Annotated[
-        str, typer.Option("--min-cluster-size", help="Values, as 5,10,20. Default 5 to 200.")
+        str,
+        typer.Option("--min-cluster-size", help="Values, as 5,10,20. Default 5 to 200 and auto."),
     ] = "",
     min_samples: Annotated[
-        str, typer.Option("--min-samples", help="Values, as 1,5,15, which is the default.")
+        str, typer.Option("--min-samples", help="Values, as 1,5,15. Default 1, 5, 15 and auto.")
     ] = "",
     truth: Annotated[
         str, typer.Option("--truth", help="Field that holds the class each row really has.")
@@ -41,10 +42,10 @@ def sweep(
 ) -> None:
     """Show what min_cluster_size and min_samples would give; changes nothing.
 
-    Neighbours are searched once. For each pair of values: clusters, noise, the share of the
-    largest cluster, and stability: how nearly (AMI) the same comes out of a sample of four fifths
-    of the rows. Marked is the plateau: the longest run of min_cluster_size over which all results
-    agree by an AMI of 0.95 or more.
+    Neighbours are searched once, and smoothed once. For each pair of values: clusters, noise, the
+    share of the largest cluster, and stability: how nearly (AMI) the same comes out of a sample of
+    four fifths of the rows. Marked are the plateau, the longest run of min_cluster_size over which
+    all results agree by an AMI of 0.95 or more, and what run chooses by itself (auto).
 
     Example: vdbcluster sweep --uri http://localhost:19530 -c articles --output sweep.html
     """
@@ -54,14 +55,13 @@ def sweep(
     observer = TerminalObserver()
     if settings.milvus.collection:
         observer.note(f"Sweeping {settings.milvus.collection} ...")
-    from vdbcluster.wiring.sweep import MIN_SAMPLES, SIZES
     from vdbcluster.wiring.sweep import sweep as sweep_collection
 
     found = sweep_collection(
         settings,
         observer,
-        sizes=sizes or SIZES,
-        min_samples=samples or MIN_SAMPLES,
+        sizes=sizes,
+        min_samples=samples,
         truth=truth,
         repeats=repeats,
     )
@@ -111,7 +111,10 @@ def _table(cells: list[Cell], found: Sweep) -> Table:
     longest = found.plateau is not None and found.plateau.min_samples == cells[0].min_samples
     mark = "longest" if longest else "yes"
     table = Table(box=None, pad_edge=False, header_style="dim")
-    rows = [_figures(cell, found) | {"plateau": mark * cell.plateau} for cell in cells]
+    rows = [
+        _figures(cell, found) | {"plateau": mark * cell.plateau, "auto": "auto" * cell.auto}
+        for cell in cells
+    ]
     for heading in rows[0]:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

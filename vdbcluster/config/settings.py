@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -33,13 +33,19 @@ from pydantic_settings import (
 )
 
 from vdbcluster.errors import UsageError
-from vdbcluster.model.params import HdbscanParams, Join, SelectionMethod
+from vdbcluster.model.params import Join, Method, SelectionMethod
 
 CONFIG_FILE = "vdbcluster.toml"
 ENV_PREFIX = "VDBCLUSTER__"
-DEFAULT_NEIGHBORS = 50
 FEW_NEIGHBORS = 30
 MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strangers included
+
+
+Auto = Literal["auto"]
+"""Chosen from the data, by the rule of ``pipeline.recipe``."""
+Count = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=2)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
@@ -76,11 +82,8 @@ class NeighborSettings(_Frozen):
         "auto (milvus where it has an ANN index).",
         "--neighbors",
     )
-    n_neighbors: int | None = _setting(
-        None,
-        "Neighbours per row; default 50 or twice min_samples, whichever is more.",
-        ge=1,
-        le=MAX_NEIGHBORS,
+    n_neighbors: Annotated[int, Field(ge=1, le=MAX_NEIGHBORS)] | Auto = _setting(
+        "auto", "Neighbours per row; auto: the root of the number of rows, 15 to 50."
     )
     metric: Literal["auto", "euclidean", "chord", "angular", "hamming", "jaccard"] = _setting(
         "auto", "Distance; auto follows the index: L2 euclidean, COSINE and IP chord."
@@ -90,11 +93,15 @@ class NeighborSettings(_Frozen):
     )
     concurrency: int = _setting(2, "Searches under way at once, or threads.", ge=1, le=64)
     batch: int = _setting(500, "Vectors per search call.", "--search-batch", ge=1, le=16_384)
-    center: bool = _setting(False, "Subtract the mean of the vectors first (local search only).")
-    smooth: Literal["none", "shared-neighbors", "spectral"] = _setting(
-        "none",
+    center: Literal["auto", "none", "mean", "language"] = _setting(
+        "auto",
+        "Subtract from the vectors their mean, or that of their text's language (local search "
+        "only); auto: the mean, if vectors point one way and the method is auto.",
+    )
+    smooth: Literal["auto", "none", "shared-neighbors", "spectral"] = _setting(
+        "auto",
         "Distance on the edges: as searched, 1 - share of neighbours in common, or between slow "
-        "random walks on the graph.",
+        "random walks on the graph; auto: spectral for method auto and layers, else none.",
     )
     audit: int = _setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
     memory_mb: int = _setting(
@@ -103,15 +110,25 @@ class NeighborSettings(_Frozen):
 
 
 class ClusterSettings(_Frozen):
-    """Clustering: the parameters of HDBSCAN, under their usual names."""
+    """Clustering: the method, and the parameters of HDBSCAN under their usual names."""
 
+    method: Literal[Auto, Method] = _setting(
+        "auto",
+        "auto (hdbscan on the graph smoothed by its slow walks, noise given to its neighbours), "
+        "hdbscan, leaf (its smallest clusters), layers (coarse to fine), umap+hdbscan, kmeans "
+        "(everything sorted), leiden (communities).",
+    )
     engine: Literal["default", "compatible", "dense"] = _setting(
         "default",
         "default (does not depend on row order), compatible (bit-equal to hdbscan 0.8.43 on the "
         "infinity-padded matrix), dense (that matrix itself, n x n).",
     )
-    min_cluster_size: int = _setting(15, "Smallest group that counts as a cluster.", ge=2)
-    min_samples: int = _setting(5, "Core distance is that to this many-th neighbour.", ge=1)
+    min_cluster_size: Size | Auto = _setting(
+        "auto", "Smallest group that counts as a cluster; auto: a quarter of the root of the rows."
+    )
+    min_samples: Count | Auto = _setting(
+        "auto", "Core distance is that to this many-th neighbour; auto: at most 10."
+    )
     cluster_selection_method: SelectionMethod = _setting(
         "eom", "eom (excess of mass: few, stable) or leaf (many, small)."
     )
@@ -125,23 +142,32 @@ class ClusterSettings(_Frozen):
         "Parts that the graph leaves apart are joined at the largest finite edge (max, default), "
         "at infinity (inf, default of compatible and dense) or by real distances (bridge).",
     )
+    max_noise: Share | Auto = _setting(
+        "auto",
+        "Share of rows that may stay noise: the others are given to the clusters of their "
+        "neighbours; 1 gives none. Auto: see --method.",
+    )
+    min_confidence: Share | Auto = _setting(
+        "auto", "Least share of its neighbours' vote that gives a noise row to a cluster."
+    )
+    merge: Share | Auto = _setting(
+        "auto", "How readily clusters that share many edges are merged; 0 merges none."
+    )
+    n_clusters: Size | Auto = _setting(
+        "auto", "Number of clusters of kmeans; auto: that of the slow walks on the graph."
+    )
+    n_layers: int = _setting(
+        4,
+        "Layers of method layers, at 1, 2, 4 ... times min_cluster_size, at most.",
+        ge=1,
+        le=16,
+    )
+    resamples: int = _setting(
+        5, "Samples of the graph that give each cluster its stability; 0 is none.", ge=0, le=100
+    )
     certify: bool = _setting(
         False, "Search again until every merge is proven equal to HDBSCAN on the vectors."
     )
-
-    def params(self) -> HdbscanParams:
-        """What the engine takes; ``join`` follows the engine unless it is said."""
-        exact = self.engine != "default"
-        return HdbscanParams(
-            min_cluster_size=self.min_cluster_size,
-            min_samples=self.min_samples,
-            cluster_selection_method=self.cluster_selection_method,
-            cluster_selection_epsilon=self.cluster_selection_epsilon,
-            max_cluster_size=self.max_cluster_size,
-            allow_single_cluster=self.allow_single_cluster,
-            join=self.join or ("inf" if exact else "max"),
-            ties="reference" if exact else "together",
-        )
 
 
 class WriteSettings(_Frozen):
@@ -160,6 +186,10 @@ class WriteSettings(_Frozen):
     accept_mismatch: bool = _setting(
         False, "Write even if the rows read do not agree with the server's count."
     )
+    catalogue: bool = _setting(
+        True, "Keep what the clusters are in a collection of its own, <collection>_clusters."
+    )
+    catalogue_name: str = _setting("", "Another name for that collection.")
     batch: int | None = _setting(
         None,
         "Rows per write call; default 1000, or 8192 into a side collection.",
@@ -294,26 +324,33 @@ class Settings(BaseSettings):
     embed: EmbedSettings = EmbedSettings()
     ingest: IngestSettings = IngestSettings()
 
-    @property
-    def n_neighbors(self) -> int:
-        """The number of neighbours searched: as set, else 50 or twice ``min_samples``."""
-        return self.neighbors.n_neighbors or max(DEFAULT_NEIGHBORS, 2 * self.cluster.min_samples)
-
     @model_validator(mode="after")
     def _agree(self) -> Settings:
-        if self.n_neighbors < self.cluster.min_samples:
+        k, m = self.neighbors.n_neighbors, self.cluster.min_samples
+        if k != "auto" and m != "auto" and k < m:
             raise ValueError(
-                f"n_neighbors is {self.n_neighbors}, below min_samples "
-                f"{self.cluster.min_samples}; the core distance needs at least that many neighbours"
+                f"n_neighbors is {k}, below min_samples {m}; the core distance needs at least that "
+                "many neighbours"
             )
-        if self.neighbors.center and self.neighbors.engine == "milvus":
+        if self.neighbors.center in ("mean", "language") and self.neighbors.engine == "milvus":
             raise ValueError(
                 "center moves the vectors, which Milvus has not indexed; "
                 "use it with neighbors engine local or auto"
             )
-        if self.cluster.certify and self.neighbors.smooth != "none":
+        if self.cluster.certify and self.neighbors.smooth not in ("auto", "none"):
             raise ValueError("certify compares with HDBSCAN on the vectors; smooth must be none")
+        if self.exact and self.cluster.method not in ("auto", "hdbscan", "leaf"):
+            asked = "certify" if self.cluster.certify else f"engine {self.cluster.engine}"
+            raise ValueError(
+                f"{asked} is about HDBSCAN; method must be hdbscan or leaf, "
+                f"not {self.cluster.method}"
+            )
         return self
+
+    @property
+    def exact(self) -> bool:
+        """Whether HDBSCAN itself is asked for, to the bit or with a proof."""
+        return self.cluster.certify or self.cluster.engine != "default"
 
     @classmethod
     def settings_customise_sources(
@@ -399,7 +436,7 @@ def _squeezed(name: str) -> str:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"][:2])  # the rest names types of a union
     message = str(first["msg"]).removeprefix("Value error, ")
     if not where:
         return message

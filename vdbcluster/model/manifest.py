@@ -16,11 +16,17 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """One line of the table of clusters: the id that was written, size, persistence, one text."""
+    """One line of the table of clusters: the id that was written, one text, and figures.
+
+    ``soft`` of its ``size`` rows were noise at first. ``stability``: how well it is found again in
+    samples of the graph, 0 to 1; None where none was drawn.
+    """
 
     id: int
     size: int
+    soft: int
     persistence: float
+    stability: float | None
     representative: str | None
 
 

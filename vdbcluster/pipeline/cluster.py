@@ -6,9 +6,10 @@ Promise: same graph, same result; nothing is read or written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from vdbcluster.config.settings import ClusterSettings, Settings
+from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.smooth import smoothed
@@ -16,23 +17,33 @@ from vdbcluster.hierarchy import build, extract
 from vdbcluster.hierarchy.bridge import bridges
 from vdbcluster.hierarchy.certificate import certify, refine
 from vdbcluster.hierarchy.dense import dense_reference
+from vdbcluster.methods.density import finish, parameters, whole_if_uncut
+from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import Certificate, Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.model.params import Recipe
+from vdbcluster.pipeline.recipe import recipe
 
 CERTIFY_ROUNDS = 24
 """Neighbours double each round, so this many reach any n."""
+DENSITY = ("hdbscan", "leaf")
+"""Methods that need the graph alone."""
+
+Search = Callable[[Int64Array, int], tuple[Int32Array, Float32Array]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterResult:
-    """The clustering and, but for the dense engine, the hierarchy that it was cut from.
+    """The clustering, what it was made by, and the hierarchy that it was cut from, if any was.
 
-    ``certificate`` is None where there is nothing to prove it by: approximate or smoothed
-    neighbours, or the dense engine.
+    ``edges``: the graph as smoothed. ``certificate`` is None where there is nothing to prove it by:
+    approximate or smoothed neighbours, or another method than HDBSCAN.
     """
 
     clustering: Clustering
+    recipe: Recipe
+    edges: NeighborGraph
     hierarchy: Hierarchy | None
     certificate: Certificate | None
 
@@ -40,39 +51,63 @@ class ClusterResult:
 def cluster_graph(
     graph: NeighborGraph, vectors: Float32Array, settings: Settings, *, exact: bool
 ) -> ClusterResult:
-    """Smooth, build the hierarchy, certify, extract.
+    """Smooth, cluster by the method, merge, give noise to its neighbours: as the settings say.
 
     ``vectors (n, d)`` as ``prepare`` made them for the metric of the graph; ``exact`` says that no
-    neighbour is missing from it. Raises ``UsageError`` where an engine cannot do what is asked.
+    neighbour is missing from it. Raises ``UsageError`` where a method cannot do what is asked.
     """
-    how = settings.neighbors.smooth
-    edges = smoothed(graph, how, settings.run.seed)
-    params = settings.cluster.params()
+    chosen = recipe(settings, graph.n_rows, graph.n_neighbors)
     try:
+        if chosen.method not in DENSITY:
+            return ClusterResult(cluster_with(graph, vectors, chosen), chosen, graph, None, None)
+        edges = smoothed(graph, chosen.smooth, chosen.seed, chosen.cut)
         if settings.cluster.engine == "dense":
-            return ClusterResult(dense_reference(edges, params), None, None)
+            found = dense_reference(edges, parameters(chosen))
+            return ClusterResult(finish(edges, found, chosen), chosen, edges, None, None)
+        search = _searching(vectors, graph.metric) if settings.cluster.certify else None
         hierarchy, certificate = _hierarchy(
-            edges, vectors, settings.cluster, exact and how == "none"
+            edges, vectors, chosen, search, exact=exact and chosen.smooth == "none"
         )
-        return ClusterResult(extract(hierarchy, params), hierarchy, certificate)
+        return ClusterResult(
+            extracted(edges, hierarchy, chosen), chosen, edges, hierarchy, certificate
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
+def on_edges(edges: NeighborGraph, chosen: Recipe) -> Clustering:
+    """What a graph gives that is smoothed already; methods of ``DENSITY`` without bridges."""
+    return extracted(edges, build(edges, parameters(chosen)), chosen)
+
+
+def extracted(edges: NeighborGraph, hierarchy: Hierarchy, chosen: Recipe) -> Clustering:
+    """From the hierarchy to the labels that are written."""
+    found = extract(hierarchy, parameters(chosen))
+    return finish(edges, whole_if_uncut(found, hierarchy, chosen), chosen)
+
+
+def _searching(vectors: Float32Array, metric: str) -> Search:
+    def search(which: Int64Array, k: int) -> tuple[Int32Array, Float32Array]:
+        return exact_neighbors(vectors, which, k, metric)
+
+    return search
+
+
 def _hierarchy(
-    graph: NeighborGraph, vectors: Float32Array, settings: ClusterSettings, exact: bool
+    graph: NeighborGraph,
+    vectors: Float32Array,
+    chosen: Recipe,
+    search: Search | None,
+    *,
+    exact: bool,
 ) -> tuple[Hierarchy, Certificate | None]:
-    params = settings.params()
-    if settings.certify and exact:
-
-        def search(which: Int64Array, k: int) -> tuple[Int32Array, Float32Array]:
-            return exact_neighbors(vectors, which, k, graph.metric)
-
+    params = parameters(chosen)
+    if search is not None and exact:
         _, _, hierarchy, certificate = refine(graph, params, search, CERTIFY_ROUNDS)
         return hierarchy, certificate
     hierarchy = build(graph, params)
     if params.join == "bridge" and hierarchy.n_components > 1:
-        if graph.metric in ("shared-neighbors", "spectral"):
+        if chosen.smooth != "none":
             raise ValueError("bridges are measured between vectors; join bridge needs smooth none")
         extra = bridges(hierarchy, vectors, graph.metric, params.min_samples)
         hierarchy = build(graph, params, extra=extra)

@@ -177,9 +177,9 @@ class _Collected:
     def _room_for(self, more: int, dim: int) -> Float32Array:
         need = self.n_rows + more
         if self.vectors is None:
-            self.vectors = _matrix(max(need, self.expected), dim, self.memory_bytes)
+            self.vectors = matrix(max(need, self.expected), dim, self.memory_bytes)
         elif need > self.vectors.shape[0]:
-            grown = _matrix(need + need // 4, dim, self.memory_bytes)
+            grown = matrix(need + need // 4, dim, self.memory_bytes)
             grown[: self.n_rows] = self.vectors[: self.n_rows]
             self.vectors = grown
         return self.vectors
@@ -218,7 +218,8 @@ def positions(keys: Keys, among: Keys) -> Int64Array:
     return np.where(among[at] == keys, at, -1).astype(np.int64)
 
 
-def _matrix(n_rows: int, dim: int, memory_bytes: int) -> Float32Array:
+def matrix(n_rows: int, dim: int, memory_bytes: int) -> Float32Array:
+    """Room for vectors: in memory, beyond ``memory_bytes`` in a file that nobody else sees."""
     if n_rows * dim * 4 <= memory_bytes:
         return np.empty((n_rows, dim), np.float32)
     with tempfile.TemporaryFile(prefix="vdbcluster-") as file:  # the mapping keeps it alive
@@ -226,7 +227,7 @@ def _matrix(n_rows: int, dim: int, memory_bytes: int) -> Float32Array:
 
 
 def _gather(vectors: Float32Array, order: Int64Array, memory_bytes: int) -> Float32Array:
-    out = _matrix(order.shape[0], vectors.shape[1], memory_bytes)
+    out = matrix(order.shape[0], vectors.shape[1], memory_bytes)
     for start in range(0, order.shape[0], 8192):
         part = slice(start, start + 8192)
         out[part] = vectors[order[part]]

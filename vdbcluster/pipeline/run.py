@@ -8,31 +8,43 @@ all to the database; interrupted anywhere, a second run finishes the job.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import ReadRefusedError, RefusedError
-from vdbcluster.graph.distance import ON_SPHERE, prepare
-from vdbcluster.model.arrays import Float32Array, Int64Array
+from vdbcluster.errors import BackendError, ReadRefusedError, RefusedError
+from vdbcluster.graph.distance import ON_BITS, ON_SPHERE
+from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
+from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelPlan
 from vdbcluster.model.lines import one_line
 from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
+from vdbcluster.model.matching import EventKind, Matching
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.beside import beside, minded
+from vdbcluster.pipeline.catalogue import Points, entries_of
+from vdbcluster.pipeline.identity import matched, renewed
+from vdbcluster.pipeline.languages import FEW, MANY, ask_languages, prepared
 from vdbcluster.pipeline.neighbors import audit, neighbor_graph
-from vdbcluster.pipeline.plan import plan_labels
+from vdbcluster.pipeline.plan import plan_arrays, plan_labels
 from vdbcluster.pipeline.read import check_same, read_usable
+from vdbcluster.pipeline.recipe import centering, wanted_neighbors
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer, RunStore, VectorSource
+from vdbcluster.ports.catalogue import ClusterCatalogue
+from vdbcluster.ports.languages import LanguageDetector
+from vdbcluster.quality.giant import giant
 
 if TYPE_CHECKING:
     from vdbcluster.pipeline.cluster import ClusterResult
@@ -47,6 +59,8 @@ class Adapters:
     ``profile`` is what the source was when it was opened. ``sink`` may still be in the making: that
     there is no safe one is told at the next step of any stage.
     ``metric`` is the distance of ``vdbcluster.graph.distance`` that rows are compared by;
+    ``catalogue`` opens that of this selection as the collection is then; None keeps none.
+    ``local``: the search takes any vectors, also centred ones.
     ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors.
     """
 
@@ -56,6 +70,9 @@ class Adapters:
     search: Callable[[Rows, Float32Array], NeighborSearch]
     runs: RunStore
     metric: str
+    languages: LanguageDetector
+    catalogue: Callable[[], ClusterCatalogue] | None = None
+    local: bool = True
     prepare_in_place: bool = True
 
 
@@ -82,7 +99,8 @@ def run(
     with nullcontext() if dry_run else job.sink.reserved():
         graph, exact = job.neighbors(rows, points)
         result = job.cluster(rows, points, graph, exact=exact)
-        plan = job.plan(rows, result.clustering)
+        job.tell_languages(rows, points, result.clustering)
+        plan = job.plan(rows, points, result.clustering)
         if dry_run:
             return job.record("dry-run")
         if not confirm(plan):
@@ -90,6 +108,9 @@ def run(
             raise RefusedError("not confirmed; nothing was written")
         job.record("writing")
         job.write(plan)
+    written = job.record("written")
+    if not job.keep_catalogue(rows, result.clustering, plan):
+        return written
     return job.record("written")
 
 
@@ -106,6 +127,9 @@ class _Job:
     seconds: dict[str, float] = field(default_factory=dict)
     clusters: tuple[ClusterRow, ...] = ()
     left_out: int = 0
+    stability: Float64Array = field(default_factory=lambda: np.empty(0))
+    held: Catalogue | None = None
+    matching: Matching | None = None
 
     @property
     def profile(self) -> CollectionProfile:
@@ -138,9 +162,8 @@ class _Job:
         """The neighbour graph, and whether it is exact."""
         search = self.adapters.search(rows, points)
         with beside(_load_clustering), self._timed("neighbors"):
-            graph = neighbor_graph(
-                search, points, self.adapters.metric, self.settings.n_neighbors, self.observer
-            )
+            k = wanted_neighbors(self.settings, len(rows))
+            graph = neighbor_graph(search, points, self.adapters.metric, k, self.observer)
         self.facts["neighbors"] = {
             "engine": search.description,
             "metric": graph.metric,
@@ -173,26 +196,84 @@ class _Job:
             result = cluster_graph(graph, points, self.settings, exact=exact)
             progress.advance(len(rows))
         self.facts["clustering"] = _clustering_facts(result)
-        self.clusters = self._table(rows, points, result.clustering)
+        self._tell(result.clustering)
+        self.stability = self._stability(result, points)
         return result
 
+    def _tell(self, clustering: Clustering) -> None:
+        """Warn of one cluster that swallows the others."""
+        if (share := giant(clustering.sizes(), len(clustering.labels))) is not None:
+            self.facts["clustering"]["giant"] = share
+            self.observer.warn(
+                f"one cluster holds {share:.0%} of the rows; to see what is in it, try --method "
+                "layers, a smaller --min-cluster-size, or --center mean"
+            )
+
+    def _stability(self, result: ClusterResult, points: Float32Array) -> Float64Array:
+        from vdbcluster.pipeline.resample import cluster_stability
+
+        repeats = self.settings.cluster.resamples
+        if not repeats or not result.clustering.n_clusters:
+            return np.full(result.clustering.n_clusters, np.nan)
+        with self._timed("stability"):
+            return cluster_stability(result, points, repeats, self.observer)
+
     def prepared(self, rows: Rows) -> Float32Array:
-        if not len(rows):
-            return rows.vectors
-        return prepare(
-            rows.vectors,
+        return prepared(
+            rows,
             self.adapters.metric,
-            centered=self.settings.neighbors.center,
-            out=rows.vectors if self.adapters.prepare_in_place else None,
+            centering(self.settings, local=self.adapters.local),
+            lambda: self._languages(rows, MANY),
+            in_place=self.adapters.prepare_in_place,
+            memory_bytes=self.settings.neighbors.memory_mb << 20,
         )
 
+    def _languages(self, rows: Rows, most: int) -> NDArray[Any] | None:
+        field_name = self.settings.run.text_field or self.profile.text_field()
+        if not field_name:
+            return None
+        seed = self.settings.run.seed
+        with self._timed("languages"):
+            return ask_languages(
+                self.adapters.source,
+                rows,
+                field_name,
+                self.adapters.languages,
+                most=most,
+                seed=seed,
+            )
+
+    def tell_languages(self, rows: Rows, points: Float32Array, clustering: Clustering) -> None:
+        """Say so if the clusters follow the language of the texts."""
+        if self.settings.neighbors.center == "language" or self.adapters.metric in ON_BITS:
+            return
+        languages = self._languages(rows, FEW)
+        if languages is None:
+            return
+        from vdbcluster.quality.language import LanguageVerdict, language_report
+
+        report = language_report(languages, clustering.labels, points, self.settings.run.seed)
+        self.facts["languages"] = asdict(report)
+        if report.verdict == LanguageVerdict.SPLIT:
+            self.observer.warn(report.told)
+        elif report.told:
+            self.observer.note(report.told)
+
     def _table(
-        self, rows: Rows, points: Float32Array, clustering: Clustering
+        self, rows: Rows, points: Float32Array, clustering: Clustering, ids: Int64Array
     ) -> tuple[ClusterRow, ...]:
-        sizes = clustering.sizes()
+        sizes, stability = clustering.sizes(), self.stability
+        soft = np.bincount(clustering.labels[clustering.soft], minlength=clustering.n_clusters)
         texts = self._representatives(rows, points, clustering)
         return tuple(
-            ClusterRow(c, int(sizes[c]), float(clustering.persistence[c]), texts[c])
+            ClusterRow(
+                id=int(ids[c]),
+                size=int(sizes[c]),
+                soft=int(soft[c]),
+                persistence=float(clustering.persistence[c]),
+                stability=None if np.isnan(stability[c]) else float(stability[c]),
+                representative=texts[c],
+            )
             for c in range(clustering.n_clusters)
         )
 
@@ -205,12 +286,21 @@ class _Job:
         which = np.array([representative(points, e) for e in clustering.exemplars], np.int64)
         return [_shortened(t) for t in self.adapters.source.texts(rows.keys[which], field_name)]
 
-    def plan(self, rows: Rows, clustering: Clustering) -> LabelPlan:
+    def plan(self, rows: Rows, points: Float32Array, clustering: Clustering) -> LabelPlan:
         with self._timed("plan"):
             sink = self.adapters.sink.result()
             if sink.way.stale:
                 self.observer.warn(sink.way.stale)
-            plan = plan_labels(rows, clustering, sink.stored(), self.run_id)
+            stored = list(sink.stored())
+            if self.adapters.catalogue is not None:
+                self.held = self.adapters.catalogue().read()
+            raw = Points(rows.vectors, self.adapters.metric)
+            self.matching = matched(rows, clustering, stored, self.held, raw)
+            ids = self.matching.ids
+            plan = plan_labels(rows, clustering, stored, self.run_id, ids=ids)
+        self.clusters = self._table(rows, points, clustering, ids)
+        kinds = Counter(event.kind.value for event in self.matching.events)
+        self.facts["identity"] = {"next_id": self.matching.next_id, "events": dict(kinds)}
         moved = plan.had_label & (plan.old_cluster_id != plan.new.cluster_id)
         self.facts["plan"] = {
             "changed": int(plan.changed.sum()),
@@ -218,17 +308,7 @@ class _Job:
             "moved": int(moved.sum()),
         }
         self.facts["way"] = asdict(self.sink.way)
-        self.adapters.runs.save_arrays(
-            self.run_id,
-            {
-                "keys": plan.new.keys,
-                "cluster_id": plan.new.cluster_id,
-                "probability": plan.new.probability,
-                "outlier_score": plan.new.outlier_score,
-                "had_label": plan.had_label,
-                "old_cluster_id": plan.old_cluster_id,
-            },
-        )
+        self.adapters.runs.save_arrays(self.run_id, plan_arrays(plan))
         self.record("clustered")
         return plan
 
@@ -243,6 +323,41 @@ class _Job:
                 left_out=self.left_out,
             )
         self.facts["write"] = asdict(report)
+
+    def keep_catalogue(self, rows: Rows, clustering: Clustering, plan: LabelPlan) -> bool:
+        """Store what the clusters are, unless they are as they were; whether there is news.
+
+        The labels are written by now, so a catalogue that cannot be stored is a warning.
+        """
+        if self.adapters.catalogue is None or self.matching is None:
+            return False
+        news = {event.kind for event in self.matching.events} - {EventKind.UNCHANGED}
+        if self.held is not None and not plan.changed.any() and not news:
+            self.facts["catalogue"] = {"name": self.adapters.catalogue().name, "written": False}
+            return True
+        try:
+            with self._timed("catalogue"):
+                catalogue = self.adapters.catalogue()
+                catalogue.replace(self._renewed(rows, clustering, self.matching))
+            self.facts["catalogue"] = {"name": catalogue.name, "written": True}
+        except BackendError as error:
+            self.observer.warn(f"the labels are written, but not the catalogue: {error}")
+            self.facts["catalogue"] = {"error": str(error), "written": False}
+        return True
+
+    def _renewed(self, rows: Rows, clustering: Clustering, matching: Matching) -> Catalogue:
+        found = entries_of(
+            rows.keys,
+            Points(rows.vectors, self.adapters.metric),
+            clustering,
+            self.stability,
+            {},
+            run_id=self.run_id,
+            now=datetime.now(UTC),
+            identity=self.adapters.source.identity(),
+            ids=matching.ids,
+        )
+        return renewed(found, self.held, matching.events)
 
     def record(self, state: RunState) -> RunManifest:
         """Store what is known so far."""
@@ -295,6 +410,8 @@ def _clustering_facts(result: ClusterResult) -> dict[str, Any]:
         "rows": n,
         "clusters": clustering.n_clusters,
         "noise": clustering.n_noise,
+        "soft": int(np.count_nonzero(clustering.soft)),
+        "recipe": asdict(result.recipe),
         "largest": int(clustering.sizes().max(initial=0)),
     }
     if result.hierarchy is not None:

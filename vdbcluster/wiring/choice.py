@@ -101,7 +101,7 @@ def _metric(vector: VectorField, settings: NeighborSettings) -> str:
 def _why_not_milvus(
     profile: CollectionProfile, vector: VectorField, metric: str, settings: NeighborSettings
 ) -> str:
-    if settings.center:
+    if settings.center in ("mean", "language"):
         return "centred vectors are not those that Milvus has indexed"
     if not ann_index(profile, vector):
         if profile.server.kind == "lite":

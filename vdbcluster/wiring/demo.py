@@ -38,10 +38,10 @@ COLLECTION = "python_docs"
 EXAMPLE = "tarfile.TarFile.open"
 """The query shows this function's cluster: archives, from ``tarfile``, ``zipfile``, ``shutil``."""
 
-# Raw embeddings of short texts give two clusters. The mean that all vectors share is taken away,
-# then nearness is counted in common neighbours, which evens out density.
-NEIGHBORS = NeighborSettings(n_neighbors=30, center=True, smooth="shared-neighbors")
-CLUSTER = ClusterSettings(min_cluster_size=12, min_samples=1, cluster_selection_method="leaf")
+# Most functions of the library resemble no dense group of others, so plain settings sort them
+# coarsely: these show the small groups that a programmer knows, and leave the rest as noise.
+NEIGHBORS = NeighborSettings(center="mean", smooth="shared-neighbors")
+CLUSTER = ClusterSettings(method="leaf", min_cluster_size=12, min_samples=1, min_confidence=0.6)
 
 QUERY = """\
 from pymilvus import MilvusClient
@@ -129,14 +129,15 @@ def run_command(settings: Settings) -> str:
     options = {
         "--uri": milvus.uri,
         "--collection": milvus.collection,
-        "--n-neighbors": neighbors.n_neighbors,
+        "--method": cluster.method,
         "--smooth": neighbors.smooth,
-        "--min-samples": cluster.min_samples,
+        "--center": neighbors.center,
         "--min-cluster-size": cluster.min_cluster_size,
-        "--cluster-selection-method": cluster.cluster_selection_method,
+        "--min-samples": cluster.min_samples,
+        "--min-confidence": cluster.min_confidence,
     }
     words = [str(word) for pair in options.items() for word in pair]
-    return shlex.join(["vdbcluster", "run", *words, "--center"])
+    return shlex.join(["vdbcluster", "run", *words])
 
 
 def query_program(uri: str, cluster_id: int) -> str:

@@ -14,18 +14,21 @@ from typing import Any
 
 import numpy as np
 
+from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError, UsageError
-from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.graph.distance import ON_SPHERE
 from vdbcluster.hierarchy import build, is_compiled
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
 from vdbcluster.model.labels import LabelBatch
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.cluster import cluster_graph
+from vdbcluster.pipeline.languages import ask_languages, prepared
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_usable
+from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
 from vdbcluster.ports import Observer
 from vdbcluster.quality.report import GraphReport, Spread, graph_report, spread
 from vdbcluster.quality.scores import TruthReport, agreement, truth_report
@@ -142,19 +145,27 @@ def find_graph(bench: Bench, rows: Rows, n_neighbors: int | None = None) -> Subj
     Local search overwrites the vectors of ``rows`` with the prepared ones, to save their memory.
     """
     metric = bench.choice.metric
-    points = prepare(
-        rows.vectors,
+    points = prepared(
+        rows,
         metric,
-        centered=bench.settings.neighbors.center,
-        out=rows.vectors if bench.choice.engine == "local" else None,
+        centering(bench.settings, local=bench.choice.engine == "local"),
+        lambda: _languages(bench, rows),
+        in_place=bench.choice.engine == "local",
+        memory_bytes=bench.settings.neighbors.memory_mb << 20,
     )
     search = bench.search(rows, points)
-    k = n_neighbors or bench.settings.n_neighbors
+    k = n_neighbors or wanted_neighbors(bench.settings, len(rows))
     graph = neighbor_graph(search, points, metric, k, bench.observer)
     engine = f"{graph.n_neighbors} by {search.description}, {graph.metric}"
     if not is_compiled():
         bench.observer.note("compiling the clustering stage, once; about ten seconds")
     return Subject(points, graph, engine)
+
+
+def _languages(bench: Bench, rows: Rows) -> np.ndarray | None:
+    run = bench.settings.run
+    field = run.text_field or bench.source.found.text_field()
+    return ask_languages(bench.source, rows, field, Py3LangId(), seed=run.seed) if field else None
 
 
 def truth_of(bench: Bench, rows: Rows, field: str) -> tuple[np.ndarray, BoolArray]:
@@ -191,7 +202,7 @@ def _stored(bench: Bench) -> tuple[str, list[LabelBatch]]:
     ``UsageError`` if there are none; ``RefusedError`` if none can be read for a reason.
     """
     refused: RefusedError | None = None
-    for way in _ways(label_settings(bench.settings.write)):
+    for way in _ways(label_settings(bench.settings)):
         try:
             sink = choose_sink(bench.connection, bench.source.selection, way, dry_run=True)
         except RefusedError as error:
@@ -252,8 +263,9 @@ def _against(
 
 
 def _graph_report(subject: Subject, labels: Int64Array, settings: Settings) -> GraphReport:
-    hierarchy = build(subject.graph, settings.cluster.params())
-    return graph_report(subject.graph, labels, hierarchy.core_distances)
+    graph = subject.graph
+    hierarchy = build(graph, recipe(settings, graph.n_rows, graph.n_neighbors).hdbscan)
+    return graph_report(graph, labels, hierarchy.core_distances)
 
 
 def _resampled(

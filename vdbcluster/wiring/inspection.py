@@ -22,6 +22,7 @@ from vdbcluster.model.labels import WriteWay
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.estimate import estimate, time_sample
 from vdbcluster.pipeline.read import usable
+from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.ports import NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 from vdbcluster.wiring.main_job import Bench, address, check_text_field, label_settings, selection
@@ -120,16 +121,19 @@ class _Look:
     def _remark_on_size(self, rows: int) -> None:
         if rows == 0:
             self._remarks.append("the collection has no row; there is nothing to cluster")
-        elif rows < self._settings.cluster.min_cluster_size:
+            return
+        k = wanted_neighbors(self._settings, rows)
+        chosen = recipe(self._settings, rows, k)
+        size, samples = chosen.hdbscan.min_cluster_size, chosen.hdbscan.min_samples
+        if rows < size:
             self._remarks.append(
-                f"{rows:,} rows are fewer than min_cluster_size "
-                f"{self._settings.cluster.min_cluster_size}: all would be noise"
+                f"{rows:,} rows are fewer than min_cluster_size {size}: all would be noise"
             )
-        wanted = max(FEW_NEIGHBORS, 2 * self._settings.cluster.min_samples)
-        if self._settings.n_neighbors < wanted:
+        wanted = max(FEW_NEIGHBORS, 2 * samples)
+        if chosen.smooth == "none" and k < wanted:
             self._remarks.append(
-                f"{self._settings.n_neighbors} neighbours are few for min_samples "
-                f"{self._settings.cluster.min_samples}; {wanted} or more track HDBSCAN better"
+                f"{k} neighbours are few for min_samples {samples}; {wanted} or more track HDBSCAN "
+                "better"
             )
 
     def _look_at_run_settings(self) -> None:
@@ -146,7 +150,7 @@ class _Look:
             sink = choose_sink(
                 self._connection,
                 selection(self._settings.milvus),
-                label_settings(self._settings.write),
+                label_settings(self._settings),
                 dry_run=True,
             )
         except RefusedError as error:
@@ -167,7 +171,7 @@ class _Look:
             points = prepare(fit.vectors, choice.metric)
             return bench.search(fit, points), points
 
-        k = self._settings.n_neighbors
+        k = wanted_neighbors(self._settings, rows)
         sample = (
             time_sample(source, search, rows, k, scanned_rows=_scanned(rows) if local else None)
             if rows

@@ -5,8 +5,8 @@ Promise: the same code as the command line runs; nothing is written but by ``Col
 
     with vdbcluster.open("docs.db", "docs") as docs:
         rows = docs.read()
-        graph = docs.neighbors(rows, n_neighbors=30)
-        clustering = vdbcluster.cluster(graph, min_cluster_size=10)
+        graph = docs.neighbors(rows)
+        clustering = vdbcluster.cluster(graph)
         docs.write(rows, clustering)
 """
 
@@ -17,46 +17,56 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.settings import Settings, load_settings
-from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.errors import UsageError
+from vdbcluster.graph.distance import ON_SPHERE, is_narrow, prepare
 from vdbcluster.graph.smooth import smoothed
-from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import WriteReport
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.params import HdbscanParams, Smooth
+from vdbcluster.model.params import Smooth
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.cluster import cluster_graph
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
 from vdbcluster.pipeline.read import check_same, read_usable
+from vdbcluster.pipeline.recipe import wanted_neighbors
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.main_job import Bench, new_run_id, open_bench
 
 QUIET = QuietObserver()
+SMOOTHED = ("shared-neighbors", "spectral")
+"""Metrics of graphs that were smoothed."""
 
 
 def neighbors(
     vectors: Float32Array,
     *,
-    n_neighbors: int = 50,
+    n_neighbors: int | None = None,
     metric: str = "chord",
-    center: bool = False,
+    center: str = "auto",
     effort: str = "medium",
     seed: int = 0,
 ) -> NeighborGraph:
     """Neighbour graph of ``vectors (n, d) float32``, exact up to 30,000 rows.
 
+    ``n_neighbors``: by default as ``run`` chooses it.
     ``metric``: ``euclidean``, ``chord`` (for cosine), ``angular``, ``hamming``, ``jaccard``.
-    ``center`` subtracts the mean direction first. Raises ``ValueError`` for rows of NaN or zeros.
+    ``center``: subtract the mean direction first: ``none``, ``mean``, or ``auto``, which does so
+    where the vectors point one way (chord and angular only).
+    Raises ``ValueError`` for rows of NaN or zeros.
     """
-    points = prepare(vectors, metric, centered=center)
+    points = prepare(vectors, metric, centered=_centered(vectors, metric, center))
     search = LocalNeighbors(points, metric, target_recall=TARGET_RECALL[effort], seed=seed)
-    return neighbor_graph(search, points, metric, n_neighbors, QUIET)
+    k = n_neighbors or wanted_neighbors(load_settings({}), len(points))
+    return neighbor_graph(search, points, metric, k, QUIET)
 
 
 def smooth(
@@ -66,10 +76,38 @@ def smooth(
     return smoothed(graph, how, seed)
 
 
-def cluster(graph: NeighborGraph, **params: Any) -> Clustering:
-    """Labels, probabilities and scores; ``params`` are those of ``HdbscanParams``."""
-    chosen = HdbscanParams(**params)
-    return extract(build(graph, chosen), chosen)
+def cluster(
+    graph: NeighborGraph,
+    *,
+    method: str = "auto",
+    vectors: Float32Array | None = None,
+    seed: int = 0,
+    **params: Any,
+) -> Clustering:
+    """Labels, probabilities and scores; what is not said as ``vdbcluster run`` would do it here.
+
+    ``params``: settings of the section ``cluster`` (``min_cluster_size``, ``min_samples``,
+    ``max_noise``, ...), and ``smooth``. ``vectors (n, d)``: the rows themselves, as unit vectors
+    where the metric is of directions; methods ``kmeans`` and ``umap+hdbscan`` need them.
+    A graph that ``smooth`` has made is not smoothed again. Raises ``UsageError`` for a setting
+    that cannot be.
+    """
+    how = params.pop("smooth", "none" if graph.metric in SMOOTHED else "auto")
+    settings = load_settings(
+        {
+            "cluster": {"method": method, **params},
+            "neighbors": {"smooth": how},
+            "run": {"seed": seed},
+        }
+    )
+    points = np.empty((graph.n_rows, 0), np.float32) if vectors is None else vectors
+    return cluster_graph(graph, points, settings, exact=False).clustering
+
+
+def _centered(vectors: Float32Array, metric: str, center: str) -> bool:
+    if center not in ("auto", "none", "mean"):
+        raise UsageError(f"center is {center!r}; it must be auto, none or mean")
+    return center == "mean" or (center == "auto" and metric in ON_SPHERE and is_narrow(vectors))
 
 
 class Collection:
@@ -102,14 +140,22 @@ class Collection:
         return selected.rows
 
     def neighbors(
-        self, rows: Rows, *, n_neighbors: int = 50, center: bool = False
+        self, rows: Rows, *, n_neighbors: int | None = None, center: str = "auto"
     ) -> NeighborGraph:
-        """Neighbour graph by the engine that suits the collection (see ``inspect``)."""
+        """Neighbour graph by the engine that suits the collection (see ``inspect``).
+
+        ``n_neighbors``: by default as ``run`` chooses it. ``center``: as in ``neighbors``; where
+        Milvus searches, ``auto`` is ``none``, and ``mean`` makes the search local.
+        """
         metric = self._bench.choice.metric
-        points = prepare(rows.vectors, metric, centered=center)
-        choice = replace(self._bench.choice, engine="local") if center else self._bench.choice
+        choice = self._bench.choice
+        if center == "mean":
+            choice = replace(choice, engine="local")
+        how = center if choice.engine == "local" else "none"
+        points = prepare(rows.vectors, metric, centered=_centered(rows.vectors, metric, how))
         search = replace(self._bench, choice=choice).search(rows, points)
-        return neighbor_graph(search, points, metric, n_neighbors, self._bench.observer)
+        k = n_neighbors or wanted_neighbors(self._bench.settings, len(rows))
+        return neighbor_graph(search, points, metric, k, self._bench.observer)
 
     def texts(self, keys: Keys, field: str) -> list[str | None]:
         """The value of a scalar field for some keys, in their order."""

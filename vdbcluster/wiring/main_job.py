@@ -17,13 +17,17 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from platform import python_version
 
+from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
+from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue, catalogue_name
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
+from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.search import MilvusNeighbors, SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
+from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.adapters.runs import RunDirectory
-from vdbcluster.config.settings import MilvusSettings, NeighborSettings, Settings, WriteSettings
+from vdbcluster.config.settings import MilvusSettings, NeighborSettings, Settings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
@@ -35,7 +39,16 @@ from vdbcluster.pipeline.run import Adapters, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 
-PACKAGES = ("vdbcluster", "pymilvus", "milvus-lite", "numpy", "numba", "faiss-cpu", "hdbscan")
+PACKAGES = (
+    "vdbcluster",
+    "pymilvus",
+    "milvus-lite",
+    "numpy",
+    "numba",
+    "faiss-cpu",
+    "hdbscan",
+    "py3langid",
+)
 
 
 def run_job(
@@ -77,7 +90,7 @@ class Bench:
         return choose_sink(
             self.connection,
             self.source.selection,
-            label_settings(self.settings.write),
+            label_settings(self.settings),
             dry_run=dry_run,
         )
 
@@ -101,6 +114,30 @@ class Bench:
         """Whether Milvus finds the same neighbours for a vector brought to unit length."""
         return self.source.vector.type != "INT8_VECTOR" and self.source.vector.metric != "IP"
 
+    def catalogue(self) -> MilvusCatalogue:
+        """What the clusters of the collection are, as it is now (a run may have added fields)."""
+        found = profile(self.connection, self.source.found.name)
+        write = self.settings.write
+        usual = catalogue_name(found.name)
+        if write.label_prefix != LabelFields().prefix:
+            usual = catalogue_name(f"{found.name}_{write.label_prefix.rstrip('_')}")
+        name = write.catalogue_name or usual
+        return MilvusCatalogue(Target(self.connection, found), self.source.vector, name)
+
+    def _keeps_catalogue(self) -> bool:
+        """One catalogue cannot hold the clusters of several parts, which count from 0 each."""
+        milvus, write = self.settings.milvus, self.settings.write
+        if not write.catalogue:
+            return False
+        own = write.catalogue_name or write.label_prefix != LabelFields().prefix
+        if (milvus.filter or milvus.partitions) and not own:
+            self.observer.note(
+                "a part of the collection is clustered: no catalogue is kept; to have one, give "
+                "this part its own --label-prefix"
+            )
+            return False
+        return True
+
     def adapters(self, sink: Future[LabelSink]) -> Adapters:
         """Everything behind its port."""
         local = self.choice.engine == "local"
@@ -111,6 +148,9 @@ class Bench:
             search=self.search,
             runs=RunDirectory(self.settings.run.runs_dir),
             metric=self.choice.metric,
+            languages=Py3LangId(),
+            catalogue=self.catalogue if self._keeps_catalogue() else None,
+            local=local,
             prepare_in_place=local or self._rows_may_be_scaled(),
         )
 
@@ -121,7 +161,7 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
     milvus = settings.milvus
     if not milvus.collection:
         raise UsageError("no collection was named; pass --collection NAME")
-    for name in LabelFields(settings.write.label_prefix).names:
+    for name in LabelFields(settings.write.label_prefix).every:
         if re.search(rf"\b{name}\b", milvus.filter):
             raise UsageError(
                 f"the filter {milvus.filter!r} selects by {name}, which this run rewrites; select "
@@ -159,10 +199,12 @@ def selection(milvus: MilvusSettings) -> Selection:
     return Selection(milvus.collection, milvus.vector_field, milvus.filter, milvus.partitions)
 
 
-def label_settings(write: WriteSettings) -> LabelSettings:
-    """How labels may be written."""
+def label_settings(settings: Settings) -> LabelSettings:
+    """How labels may be written, and which."""
+    write = settings.write
+    paths = settings.cluster.method == "layers"
     return LabelSettings(
-        fields=LabelFields(write.label_prefix),
+        fields=LabelFields(write.label_prefix, extras=("path",) if paths else ()),
         way=write.way,
         allow_full_upsert=write.allow_full_upsert,
         adopt=write.adopt,

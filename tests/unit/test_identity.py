@@ -1,0 +1,115 @@
+"""Ids that stay, and a catalogue that remembers: runs in memory, one after the other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.unit.test_run import Listener, adapters, blobs
+from vdbcluster.adapters.memory import MemoryCollection
+from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.config.settings import Settings
+from vdbcluster.model.catalogue import Catalogue
+from vdbcluster.model.manifest import RunManifest
+from vdbcluster.pipeline.run import run
+
+N = 120
+
+
+class Job:
+    """A collection of blobs, its catalogue, and runs over them."""
+
+    def __init__(self, vectors: np.ndarray, path: Path) -> None:
+        self.path, self.runs = path, 0
+        self.held = MemoryCollection(vectors)
+        self.catalogue = MemoryCatalogue(self.held)
+
+    def run(self) -> RunManifest:
+        self.runs += 1
+        found = adapters(self.held, self.path)
+        return run(
+            replace(found, catalogue=lambda: self.catalogue),
+            Settings(),
+            Listener(),
+            run_id=f"run-{self.runs}",
+            versions={},
+        )
+
+    def read(self) -> Catalogue:
+        found = self.catalogue.read()
+        assert found is not None
+        return found
+
+
+def test_a_first_run_counts_from_nought_by_size_and_a_second_writes_nothing(tmp_path: Path) -> None:
+    vectors = blobs(N)
+    job = Job(vectors[: -N // 2], tmp_path)
+    first = job.run()
+    assert [c.id for c in first.clusters] == [0, 1, 2]
+    entries = job.read().entries
+    assert [(e.id, e.size) for e in entries] == [(c.id, c.size) for c in first.clusters]
+    assert all(e.stability == c.stability for e, c in zip(entries, first.clusters, strict=True))
+    assert all(e.centroid is not None and e.first_run == "run-1" for e in entries)
+    second = job.run()
+    assert second.facts["write"]["written"] == 0
+    assert second.facts["catalogue"] == {"name": job.catalogue.name, "written": False}
+    assert job.read().run_id == "run-1"
+
+
+def test_an_id_stays_where_another_cluster_becomes_the_largest(tmp_path: Path) -> None:
+    vectors = blobs(N)
+    keys = np.arange(len(vectors))
+    job = Job(vectors, tmp_path)
+    job.run()
+    before = dict(zip(job.held.keys.tolist(), job.held.cluster_id.tolist(), strict=True))
+    job.catalogue.replace(
+        Catalogue(
+            tuple(replace(e, name=f"name {e.id}", pinned=True) for e in job.read().entries),
+            "run-1",
+            job.read().identity,
+        )
+    )
+    largest = before[0]
+    left = np.array([k >= N or k % 3 == 0 for k in keys])
+    job.held.delete(keys[~left])
+    again = job.run()
+    now = dict(zip(job.held.keys.tolist(), job.held.cluster_id.tolist(), strict=True))
+    assert all(now[key] == before[key] for key in now)
+    assert again.clusters[-1].id == largest
+    shrunk = job.read().get(largest)
+    assert shrunk is not None
+    assert (shrunk.name, shrunk.pinned, shrunk.first_run, shrunk.last_run) == (
+        f"name {largest}",
+        True,
+        "run-1",
+        "run-2",
+    )
+    [event] = json.loads(shrunk.lineage)[-1:]
+    assert (event["kind"], event["run"], event["before"], event["after"]) == (
+        "shrunk",
+        "run-2",
+        N,
+        N // 3,
+    )
+
+
+def test_a_cluster_that_is_gone_is_retired_and_its_id_not_given_again(tmp_path: Path) -> None:
+    vectors = blobs(N)
+    keys = np.arange(len(vectors))
+    job = Job(vectors, tmp_path)
+    job.run()
+    gone = int(job.held.cluster_id[0])
+    job.held.delete(keys[:N])
+    job.run()
+    assert [e.id for e in job.read().live] == sorted({0, 1, 2} - {gone})
+    assert job.read().next_id == 3
+    job.held.insert(keys[:N] + 10_000, -vectors[:N])
+    job.run()
+    assert {e.id for e in job.read().live} == {0, 1, 2, 3} - {gone}
+    retired = job.read().get(gone)
+    assert retired is not None
+    assert not retired.live
+    assert json.loads(retired.lineage)[-1]["kind"] == "died"

@@ -1,0 +1,41 @@
+"""The stability of each cluster, by resampling the graph that was clustered.
+
+In: ``ClusterResult``, prepared vectors. Out: ``(c,) float64`` in [0, 1].
+Promise: nothing is searched or smoothed again: what is drawn anew is which rows there are; the same
+seed gives the same figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vdbcluster.methods.interface import cluster_with
+from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
+from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.pipeline.cluster import DENSITY, ClusterResult, on_edges
+from vdbcluster.ports import Observer
+from vdbcluster.quality.stability import stability
+
+
+def cluster_stability(
+    result: ClusterResult, vectors: Float32Array, repeats: int, observer: Observer
+) -> Float64Array:
+    """How well each cluster is found again in samples of the rows, NaN where none held a row.
+
+    Hennig's mean Jaccard coefficient (``quality.stability``): below 0.6 a cluster is doubtful,
+    above 0.75 it is real.
+    """
+    recipe = result.recipe
+    with observer.stage("stability", repeats, "samples") as progress:
+
+        def relabel(edges: NeighborGraph, rows: Int64Array) -> Int64Array:
+            progress.advance(1)
+            if recipe.method in DENSITY:
+                return on_edges(edges, recipe).labels
+            told = min(result.clustering.n_clusters, len(rows)) if recipe.method == "kmeans" else 0
+            return cluster_with(edges, vectors[rows], replace(recipe, n_clusters=told)).labels
+
+        found = stability(
+            result.edges, result.clustering.labels, relabel, repeats=repeats, seed=recipe.seed
+        )
+    return found.jaccard

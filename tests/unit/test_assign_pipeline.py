@@ -1,0 +1,271 @@
+"""From rows that came after a run to their labels: a collection in memory, and real texts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from tests import data
+from tests.unit.method_data import blobs
+from vdbcluster.adapters.memory import MemoryCollection
+from vdbcluster.adapters.memory_candidates import MemoryCandidates
+from vdbcluster.adapters.quiet import QuietObserver
+from vdbcluster.adapters.runs import RunDirectory
+from vdbcluster.config.settings import load_settings
+from vdbcluster.graph.distance import is_narrow, mean_direction, prepare, prepare_as
+from vdbcluster.graph.exact import exact_neighbors
+from vdbcluster.model.arrays import Float32Array, Keys
+from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.around import surroundings
+from vdbcluster.pipeline.assign import assign_rows, emerge
+from vdbcluster.pipeline.cluster import cluster_graph
+from vdbcluster.pipeline.kept import Kept, recall, remember, unlabelled
+from vdbcluster.pipeline.plan import plan_arrays, plan_labels
+from vdbcluster.pipeline.recipe import wanted_neighbors
+from vdbcluster.quality.scores import agreement
+
+QUIET, SETTINGS = QuietObserver(), load_settings({})
+
+
+class Counting(MemoryCandidates):
+    """Counts what it is asked."""
+
+    asked = fetched = 0
+
+    def propose(self, vectors: Float32Array, limit: int):
+        self.asked += len(vectors)
+        return super().propose(vectors, limit)
+
+    def vectors(self, keys: Keys) -> Float32Array:
+        self.fetched += len(keys)
+        return super().vectors(keys)
+
+
+def ran(keys, vectors, metric="chord") -> tuple[Kept, np.ndarray]:
+    """A run over some rows as the pipeline does it: what it keeps, and its labels."""
+    centered = metric == "chord" and is_narrow(vectors)
+    points = prepare(vectors, metric, centered=centered)
+    n = len(points)
+    k = wanted_neighbors(SETTINGS, n)
+    graph = NeighborGraph(*exact_neighbors(points, np.arange(n), k, metric), metric)
+    result = cluster_graph(graph, points, SETTINGS, exact=False)
+    mean = mean_direction(vectors) if centered else None
+    return remember(keys, graph, result.clustering, result.recipe, mean), result.clustering.labels
+
+
+def rows_of(keys, vectors) -> Rows:
+    return Rows(keys, vectors, np.zeros(len(keys), np.int32), ("_default",))
+
+
+def groups(*sizes: int, seed: int = 0) -> np.ndarray:
+    """Directions around as many axes as there are sizes."""
+    return (blobs(sizes, seed=seed, dimensions=8, apart=12)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[MemoryCollection, Kept, np.ndarray]:
+    """Three groups that were clustered, under the keys 0, 10, 20, ...."""
+    vectors = groups(80, 60, 60)
+    keys = 10 * np.arange(200)
+    kept, labels = ran(keys, vectors)
+    assert len(np.unique(labels[labels >= 0])) == 3
+    return MemoryCollection(vectors, keys), kept, labels
+
+
+def grown(world, keys, vectors) -> tuple[Counting, Rows]:
+    held, _, _ = world
+    collection = MemoryCollection(held.vectors, held.keys)
+    collection.insert(keys, vectors)
+    return Counting(collection), rows_of(np.asarray(keys), vectors)
+
+
+def test_new_rows_get_the_label_of_their_group_and_nothing_else_is_asked_for(world) -> None:
+    _, kept, labels = world
+    search, rows = grown(world, [5, 1001, 2003], groups(80, 60, 60, seed=4)[[3, 100, 170]])
+    found = assign_rows(kept, rows, search, QUIET)
+    assert found.assigned.labels.tolist() == [labels[0], labels[100], labels[170]]
+    assert search.asked == 3
+    assert search.fetched <= 3 * (kept.reference.n_neighbors + 5)
+    batch = found.batch("run-2")
+    assert batch.keys.tolist() == [5, 1001, 2003]
+    assert set(batch.assignment.tolist()) <= {"core", "soft"}
+    assert batch.run_ids.tolist() == ["run-2"] * 3
+    assert batch.probability.dtype == batch.outlier_score.dtype == np.float32
+
+
+def test_what_a_run_records_is_enough(world, tmp_path) -> None:
+    held, kept, _ = world
+    rows = rows_of(held.keys, held.vectors)
+    _, again = ran(held.keys, held.vectors)
+    clustering = cluster_of(held)
+    plan = plan_labels(rows, clustering, [], "run-1")
+    RunDirectory(tmp_path).save_arrays("run-1", plan_arrays(plan) | kept.arrays())
+    with np.load(tmp_path / "run-1" / "arrays.npz", allow_pickle=False) as stored:
+        back = recall(dict(stored), kept.facts())
+    assert (again == clustering.labels).all()
+    assert back.mean is None
+    np.testing.assert_array_equal(back.keys, kept.keys)
+    for field in fields(kept.reference):
+        np.testing.assert_array_equal(
+            getattr(back.reference, field.name), getattr(kept.reference, field.name)
+        )
+
+
+def cluster_of(held: MemoryCollection):
+    points = prepare(held.vectors, "chord")
+    n = len(points)
+    near = exact_neighbors(points, np.arange(n), wanted_neighbors(SETTINGS, n), "chord")
+    return cluster_graph(NeighborGraph(*near, "chord"), points, SETTINGS, exact=False).clustering
+
+
+def test_rows_that_the_run_knew_are_not_new(world) -> None:
+    held, kept, _ = world
+    new = unlabelled(rows_of(np.array([0, 3, 10, 15]), held.vectors[:4]), kept)
+    assert new.keys.tolist() == [3, 15]
+    np.testing.assert_array_equal(new.vectors, held.vectors[[1, 3]])
+
+
+def test_what_is_around_a_row_is_what_an_exact_search_finds(world) -> None:
+    held, kept, _ = world
+    new = groups(80, 60, 60, seed=4)[::40]
+    search, rows = grown(world, [1, 2, 3, 4, 5], new)
+    search._collection.insert([7777], new[:1])  # came between reading and searching
+    search._collection.delete([0])
+    found = surroundings(kept, rows.keys, rows.vectors, rows.keys, search, QUIET)
+    every = prepare(np.concatenate([held.vectors, new, new[:1]]), "chord")
+    indices, distances = exact_neighbors(every, np.arange(200, 205), 60, "chord")
+    for i in range(5):
+        stays = indices[i] != 0
+        k = kept.reference.n_neighbors
+        np.testing.assert_allclose(found.distances[i], distances[i][stays][:k], atol=1e-6)
+        assert set(found.indices[i].tolist()) == set(indices[i][stays][:k].tolist())
+
+
+def test_a_group_that_forms_gets_an_id_and_the_next_rows_join_it(world) -> None:
+    _, kept, labels = world
+    new = -groups(40, seed=5) - np.float32(2)
+    search, rows = grown(world, 3 + 10 * np.arange(40), new)
+    found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 9, QUIET)
+    assert found.emerged is not None
+    assert found.emerged.ids == (9,)
+    assert (found.assigned.labels == 9).mean() > 0.9
+    batch = found.batch("run-2")
+    assert (np.diff(batch.keys) > 0).all()
+    later = found.extended()
+    assert (np.diff(later.keys) > 0).all()
+    one = -groups(40, seed=6)[:1] - np.float32(2)
+    search._collection.insert([99999], one)
+    again = assign_rows(later, rows_of(np.array([99999]), one), search, QUIET)
+    assert again.assigned.labels.tolist() == [9]
+    assert set(labels.tolist()) <= set(later.reference.labels.tolist())
+
+
+def test_noise_of_the_run_joins_what_forms_around_it() -> None:
+    few = -groups(3, seed=5) - np.float32(2)
+    vectors = np.concatenate([groups(80, 60, 60), few])
+    kept, labels = ran(np.arange(203), vectors)
+    labels = np.where(np.arange(203) >= 200, -1, labels)
+    kept = Kept(kept.keys, type(kept.reference)(**_as_noise(kept, labels)), kept.mean)
+    new = -groups(43, seed=5)[3:] - np.float32(2)
+    collection = MemoryCollection(np.concatenate([vectors, new]), np.arange(243))
+    rows = rows_of(np.arange(203, 243), new)
+    search = MemoryCandidates(collection)
+    found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 50, QUIET)
+    assert found.emerged is not None
+    batch = found.batch("run-2")
+    joined = batch.keys < 203
+    assert joined.any()
+    assert set(batch.keys[joined].tolist()) <= {200, 201, 202}
+    assert set(batch.cluster_id[joined].tolist()) == {50}
+    assert (found.extended().reference.labels[batch.keys[joined]] == 50).all()
+
+
+def _as_noise(kept: Kept, labels: np.ndarray) -> dict:
+    values = {field.name: getattr(kept.reference, field.name) for field in fields(kept.reference)}
+    return values | {"labels": labels, "soft": kept.reference.soft & (labels >= 0)}
+
+
+def test_no_rows_no_labels(world) -> None:
+    _, kept, _ = world
+    search, rows = grown(world, np.empty(0, np.int64), np.empty((0, 8), np.float32))
+    found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 9, QUIET)
+    assert (len(found.batch("r")), found.emerged) == (0, None)
+
+
+def test_text_keys() -> None:
+    vectors = groups(80, 60, 60)
+    keys = np.array([f"k{i:04d}" for i in range(200)], object)
+    kept, labels = ran(keys[:-1], vectors[:-1])
+    search = MemoryCandidates(MemoryCollection(vectors, keys))
+    found = assign_rows(kept, rows_of(keys[-1:], vectors[-1:]), search, QUIET)
+    assert found.assigned.labels.tolist() == [labels[-1]]
+    assert found.batch("r").keys.tolist() == ["k0199"]
+
+
+def test_rows_centred_on_the_mean_of_others_are_as_those_were() -> None:
+    vectors = groups(30, 30) + np.float32(40)
+    assert is_narrow(vectors)
+    mean = mean_direction(vectors)
+    same = prepare_as(vectors[5:9], "chord", mean)
+    np.testing.assert_array_equal(same, prepare(vectors, "chord", centered=True)[5:9])
+    np.testing.assert_array_equal(prepare_as(vectors, "chord", None), prepare(vectors, "chord"))
+    with pytest.raises(ValueError, match="NaN"):
+        prepare_as(np.full((1, 8), np.nan, np.float32), "chord", mean)
+
+
+def test_a_centred_run_assigns_centred_rows() -> None:
+    vectors = groups(80, 60, 60) + np.float32(60)
+    kept, labels = ran(np.arange(200), vectors)
+    assert kept.mean is not None
+    new = groups(80, 60, 60, seed=4)[[3, 100, 170]] + np.float32(60)
+    collection = MemoryCollection(np.concatenate([vectors, new]))
+    found = assign_rows(
+        kept, rows_of(np.arange(200, 203), new), MemoryCandidates(collection), QUIET
+    )
+    assert found.assigned.labels.tolist() == labels[[0, 100, 170]].tolist()
+    points = prepare_as(np.concatenate([vectors, new]), "chord", kept.mean)
+    _, distances = exact_neighbors(points, np.arange(200, 203), kept.reference.min_samples, "chord")
+    np.testing.assert_allclose(found.assigned.core_distances, distances[:, -1], atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def news() -> tuple[np.ndarray, np.ndarray]:
+    vectors = data.embeddings("bbc2225.minilm-l6-int8.384.f16.npy")
+    return vectors, data.table("bbc2225.parquet")["label"].to_numpy()
+
+
+def test_real_texts_get_what_clustering_anew_gives_them(news) -> None:
+    vectors, truth = news
+    keys = np.arange(len(vectors))
+    new = np.random.default_rng(1).permutation(keys)[:200]
+    new.sort()
+    old = np.setdiff1d(keys, new)
+    kept, _ = ran(old, vectors[old])
+    rows, search = rows_of(new, vectors[new]), MemoryCandidates(MemoryCollection(vectors))
+    found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 99, QUIET)
+    _, anew = ran(keys, vectors)
+    assert found.emerged is None
+    assert agreement(found.assigned.labels, anew[new])[1] > 0.85
+    assert (found.assigned.labels == -1).mean() < 0.1
+    by_truth = [agreement(np.unique(truth[new], return_inverse=True)[1], labels)[1]
+                for labels in (found.assigned.labels, anew[new])]  # fmt: skip
+    assert by_truth[0] > by_truth[1] - 0.05
+
+
+def test_a_class_of_real_texts_that_was_never_seen_gets_ids_of_its_own(news) -> None:
+    vectors, truth = news
+    keys, sport = np.arange(len(vectors)), truth == "sport"
+    assert sport.any()
+    old = keys[~sport][20:]
+    new = np.setdiff1d(keys, old)
+    kept, labels = ran(old, vectors[old])
+    rows, search = rows_of(new, vectors[new]), MemoryCandidates(MemoryCollection(vectors))
+    found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 99, QUIET)
+    assert found.emerged is not None
+    inside = np.isin(found.assigned.labels, found.emerged.ids)
+    assert sport[new][inside].mean() > 0.95
+    assert inside[sport[new]].mean() > 0.6
+    assert min(found.emerged.ids) > labels.max()

@@ -32,7 +32,7 @@ QUIET = QuietObserver()
 def settings_for(backend: Backend, name: str, runs: Path, **write: object) -> Settings:
     return Settings(
         milvus=MilvusSettings(uri=backend.uri, collection=name),
-        cluster=ClusterSettings(min_cluster_size=10),
+        cluster=ClusterSettings(method="hdbscan", min_cluster_size=10, min_samples=5),
         write=WriteSettings.model_validate(write),
         run=RunSettings(runs_dir=runs),
     )
@@ -146,7 +146,8 @@ def make(path: str) -> None:
 
 
 def test_the_command_prints_tables_or_json(database: Path, tmp_path: Path) -> None:
-    line = ["evaluate", "--uri", str(database), "-c", "docs", "--min-cluster-size", "10"]
+    line = ["evaluate", "--uri", str(database), "-c", "docs", "--method", "hdbscan"]
+    line += ["--min-cluster-size", "10", "--min-samples", "5"]
     done = vdbcluster(tmp_path, *line, "--truth", "kind")
     assert done.returncode == 0, done.stderr
     for words in ("validity", "stability", "4 classes, 4 clusters; 30 labelled rows", "V-measure",

@@ -48,7 +48,7 @@ def settings_for(backend: Backend, name: str, url: str, cache: Path, home: Path)
             "concurrency": 2,
         },
         "neighbors": {"engine": "local", "center": "mean", "smooth": "shared-neighbors"},
-        "cluster": {"min_cluster_size": 4, "min_samples": 1, "cluster_selection_method": "leaf"},
+        "cluster": {"method": "leaf", "min_cluster_size": 4, "min_samples": 1},
         "run": {"runs_dir": home / "runs"},
     }
     return load_settings(given)

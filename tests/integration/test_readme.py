@@ -78,6 +78,6 @@ def test_defaults_of_the_readme_are_true() -> None:
     told = re.findall(r"^\| `--([a-z-]+)` \| ([^|]*) \|", README, re.MULTILINE)
     assert len(told) > 5
     for option, default in told:
-        name = option.replace("-", "_")
+        name = {"neighbors": "engine"}.get(option, option.replace("-", "_"))
         found = [getattr(s, name) for s in sections if hasattr(s, name)]
         assert default.strip("` ") in {*map(str, found), "off" if False in found else ""}, option

@@ -12,6 +12,7 @@ from tests.unit.test_run import Listener, adapters, blobs
 from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
 from vdbcluster.config.settings import Settings
+from vdbcluster.errors import BackendError
 from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.run import run
@@ -23,7 +24,7 @@ class Job:
     """A collection of blobs, its catalogue, and runs over them."""
 
     def __init__(self, vectors: np.ndarray, path: Path) -> None:
-        self.path, self.runs = path, 0
+        self.path, self.runs, self.listener = path, 0, Listener()
         self.held = MemoryCollection(vectors)
         self.catalogue = MemoryCatalogue(self.held)
 
@@ -33,7 +34,7 @@ class Job:
         return run(
             replace(found, catalogue=lambda: self.catalogue),
             Settings(),
-            Listener(),
+            self.listener,
             run_id=f"run-{self.runs}",
             versions={},
         )
@@ -113,3 +114,16 @@ def test_a_cluster_that_is_gone_is_retired_and_its_id_not_given_again(tmp_path: 
     assert retired is not None
     assert not retired.live
     assert json.loads(retired.lineage)[-1]["kind"] == "died"
+
+
+def test_labels_are_written_where_no_catalogue_can_be(tmp_path: Path) -> None:
+    class Forbidden(MemoryCatalogue):
+        def read(self) -> Catalogue | None:
+            raise BackendError("permission denied")
+
+    job = Job(blobs(N), tmp_path)
+    job.catalogue = Forbidden(job.held)
+    found = job.run()
+    assert "no catalogue of the clusters is kept: permission denied" in job.listener.warnings
+    assert found.facts["write"]["written"] == 3 * N
+    assert "catalogue" not in found.facts

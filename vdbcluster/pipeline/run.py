@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import BackendError, ReadRefusedError, RefusedError
+from vdbcluster.errors import (
+    BackendError,
+    BackendUnavailableError,
+    CollectionChangedError,
+    ReadRefusedError,
+    RefusedError,
+)
 from vdbcluster.graph.distance import ON_BITS, ON_SPHERE
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.catalogue import Catalogue
@@ -292,8 +298,7 @@ class _Job:
             if sink.way.stale:
                 self.observer.warn(sink.way.stale)
             stored = list(sink.stored())
-            if self.adapters.catalogue is not None:
-                self.held = self.adapters.catalogue().read()
+            self.held = self._catalogue_before()
             raw = Points(rows.vectors, self.adapters.metric)
             self.matching = matched(rows, clustering, stored, self.held, raw)
             ids = self.matching.ids
@@ -323,6 +328,19 @@ class _Job:
                 left_out=self.left_out,
             )
         self.facts["write"] = asdict(report)
+
+    def _catalogue_before(self) -> Catalogue | None:
+        """What is stored; a server that will not say gets no catalogue, but the labels."""
+        if self.adapters.catalogue is None:
+            return None
+        try:
+            return self.adapters.catalogue().read()
+        except (BackendUnavailableError, CollectionChangedError):
+            raise
+        except BackendError as error:
+            self.observer.warn(f"no catalogue of the clusters is kept: {error}")
+            self.adapters = replace(self.adapters, catalogue=None)
+            return None
 
     def keep_catalogue(self, rows: Rows, clustering: Clustering, plan: LabelPlan) -> bool:
         """Store what the clusters are, unless they are as they were; whether there is news.

@@ -20,7 +20,7 @@ from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.inspection import Estimate, Inspection
 from vdbcluster.model.labels import WriteWay
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.estimate import estimate, time_sample
+from vdbcluster.pipeline.estimate import estimate, likely_walks, time_sample
 from vdbcluster.pipeline.read import usable
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.ports import NeighborSearch, Observer
@@ -172,8 +172,11 @@ class _Look:
             return bench.search(fit, points), points
 
         k = wanted_neighbors(self._settings, rows)
+        smoothed = recipe(self._settings, rows, k).smooth == "spectral"
+        walks = likely_walks(rows) if smoothed else 0
+        scanned = _scanned(rows) if local else None
         sample = (
-            time_sample(source, search, rows, k, scanned_rows=_scanned(rows) if local else None)
+            time_sample(source, search, rows, k, scanned_rows=scanned, walks=walks)
             if rows
             else (0, {})
         )
@@ -184,6 +187,7 @@ class _Look:
             self._settings.neighbors.memory_mb,
             embedded=self._connection.address.is_file,
             sample=sample,
+            walks=walks,
         )
 
 

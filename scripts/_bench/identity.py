@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-MIN_CLUSTER_SIZE = 15
-N_NEIGHBORS = 30
 NEVER = -2
 """In the history of a row: it was not there."""
 
@@ -94,20 +92,11 @@ def _selections(n: int, changes: Changes) -> Iterator[Any]:
 
 
 def _clustered(vectors: Any, rows: Any, metric: str) -> Round:
-    from vdbcluster.graph.distance import prepare
-    from vdbcluster.graph.exact import exact_neighbors
-    from vdbcluster.graph.smooth import smoothed
-    from vdbcluster.hierarchy import build, extract
-    from vdbcluster.model.neighbors import NeighborGraph
-    from vdbcluster.model.params import HdbscanParams
+    """As ``vdbcluster run`` does it where nothing is said."""
+    import vdbcluster
 
-    points = prepare(vectors[rows], metric, centered=metric == "chord")
-    graph = NeighborGraph(
-        *exact_neighbors(points, np.arange(len(points)), N_NEIGHBORS, metric), metric
-    )
-    params = HdbscanParams(min_cluster_size=MIN_CLUSTER_SIZE)
-    clustering = extract(build(smoothed(graph, "spectral"), params), params)
-    return Round(rows, clustering.labels, graph)
+    graph = vdbcluster.neighbors(vectors[rows], metric=metric)
+    return Round(rows, vdbcluster.cluster(graph).labels, graph)
 
 
 def by_size(_last: Any, labels: Any, _graph: Any, next_id: int) -> tuple[Any, int]:

@@ -82,6 +82,8 @@ class Place:
         argv += ["--uri", self.uri, "--collection", name, "--runs-dir", str(runs)]
         argv += ["--n-neighbors", str(plan.k), "--min-cluster-size", str(plan.min_cluster_size)]
         argv += ["--min-samples", str(plan.min_samples), "--seed", str(plan.seed)]
+        if "--method" not in plan.options:  # what the dense recipe computes
+            argv += ["--method", "hdbscan"]
         argv += ["--write-way", plan.way] if plan.way != "auto" else []
         argv += ["--allow-full-upsert"] if plan.way == FULL_WAY else []
         outcome = run([*argv, *plan.options], plan.limit, self.work)

@@ -21,6 +21,7 @@ from vdbcluster.pipeline.read import matrix
 from vdbcluster.pipeline.recipe import Centering
 from vdbcluster.ports import VectorSource
 from vdbcluster.ports.languages import LanguageDetector
+from vdbcluster.quality.language import rows_to_ask
 
 FEW, MANY = 1000, 4000
 """Rows that are enough for a report, and for the mean of each language."""
@@ -36,8 +37,6 @@ def ask_languages(
     seed: int = 0,
 ) -> NDArray[Any]:
     """Codes ``(n,) object`` of ``str``, None for rows that were not asked."""
-    from vdbcluster.quality.language import rows_to_ask  # scikit-learn takes a second
-
     which = rows_to_ask(len(rows), most, seed)
     languages = np.full(len(rows), None, object)
     languages[which] = detector.detect(source.texts(rows.keys[which], field))

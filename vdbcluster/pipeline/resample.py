@@ -14,7 +14,7 @@ from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.pipeline.cluster import DENSITY, ClusterResult, on_edges
 from vdbcluster.ports import Observer
-from vdbcluster.quality.stability import stability
+from vdbcluster.quality.stability import recovery
 
 
 def cluster_stability(
@@ -35,7 +35,6 @@ def cluster_stability(
             told = min(result.clustering.n_clusters, len(rows)) if recipe.method == "kmeans" else 0
             return cluster_with(edges, vectors[rows], replace(recipe, n_clusters=told)).labels
 
-        found = stability(
+        return recovery(
             result.edges, result.clustering.labels, relabel, repeats=repeats, seed=recipe.seed
         )
-    return found.jaccard

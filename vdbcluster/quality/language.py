@@ -37,7 +37,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_mutual_info_score, homogeneity_score
 
 from vdbcluster.graph.distance import prepare
 from vdbcluster.graph.exact import exact_neighbors
@@ -161,6 +160,9 @@ def _judged(
     points: Float32Array,
     seen: tuple[int, int, tuple[tuple[str, float], ...]],
 ) -> LanguageReport:
+    # imported here, for most sets are of one language: scikit-learn takes more than a second
+    from sklearn.metrics import adjusted_mutual_info_score, homogeneity_score
+
     chance = _chance(languages)
     kept = _share_kept(languages, prepare(points, "chord"))
     clustered = labels != NOISE

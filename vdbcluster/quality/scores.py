@@ -23,6 +23,7 @@ from sklearn import metrics
 
 from vdbcluster.model.arrays import Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.quality.contingency import contingency
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,6 @@ def agreement(first: Int64Array, second: Int64Array) -> tuple[float, float]:
         ari = metrics.adjusted_rand_score(first, second)
         ami = metrics.adjusted_mutual_info_score(first, second)
     return float(ari), float(ami)
-
-
-def contingency(first: NDArray[Any], second: NDArray[Any]) -> Any:
-    """Rows by value of the one and of the other, both ascending; a sparse CSC matrix of counts."""
-    return metrics.cluster.contingency_matrix(first, second, sparse=True).tocsc()
 
 
 def _class_rows(names: NDArray[Any], codes: Int64Array, labels: Int64Array) -> tuple[ClassRow, ...]:

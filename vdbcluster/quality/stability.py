@@ -18,7 +18,7 @@ import numpy as np
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
-from vdbcluster.quality.scores import agreement, contingency
+from vdbcluster.quality.contingency import contingency
 
 SHARE = 0.8
 REPEATS = 5
@@ -51,6 +51,8 @@ def stability(
     seed: int = 0,
 ) -> Stability:
     """Cluster ``repeats`` samples of ``share`` of the rows anew and compare with ``labels``."""
+    from vdbcluster.quality.scores import agreement  # scikit-learn takes more than a second
+
     ids = np.unique(labels[labels != NOISE])
     scores, found = [], []
     for rows in samples(graph.n_rows, share, repeats, seed):
@@ -59,6 +61,23 @@ def stability(
         found.append(_jaccard(ids, labels[rows], again))
     ari, ami = np.array(scores, np.float64).reshape(-1, 2).T
     return Stability(ari, ami, ids, _mean(np.array(found).reshape(len(found), len(ids))))
+
+
+def recovery(
+    graph: NeighborGraph,
+    labels: Int64Array,
+    relabel: Relabel,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> Float64Array:
+    """``Stability.jaccard`` alone, for each cluster of ``labels`` that has rows."""
+    ids = np.unique(labels[labels != NOISE])
+    found = [
+        _jaccard(ids, labels[rows], relabel(subgraph(graph, rows), rows))
+        for rows in samples(graph.n_rows, SHARE, repeats, seed)
+    ]
+    return _mean(np.array(found).reshape(len(found), len(ids)))
 
 
 def samples(n: int, share: float, repeats: int, seed: int) -> Iterator[Int64Array]:

@@ -105,7 +105,7 @@ def run(
     with nullcontext() if dry_run else job.sink.reserved():
         graph, exact = job.neighbors(rows, points)
         result = job.cluster(rows, points, graph, exact=exact)
-        job.tell_languages(points, result.clustering)
+        job.tell_languages(rows, points, result.clustering)
         plan = job.plan(rows, points, result.clustering)
         if dry_run:
             return job.record("dry-run")
@@ -134,7 +134,6 @@ class _Job:
     clusters: tuple[ClusterRow, ...] = ()
     left_out: int = 0
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
-    languages: NDArray[Any] | None = None
     held: Catalogue | None = None
     matching: Matching | None = None
 
@@ -168,12 +167,9 @@ class _Job:
     def neighbors(self, rows: Rows, points: Float32Array) -> tuple[NeighborGraph, bool]:
         """The neighbour graph, and whether it is exact."""
         search = self.adapters.search(rows, points)
-        # What follows is imported, and texts are read for their language, while this goes on.
-        asked = beside(lambda: self._asked(rows))
-        with beside(_load_clustering), asked as languages, self._timed("neighbors"):
+        with beside(_load_clustering), self._timed("neighbors"):
             k = wanted_neighbors(self.settings, len(rows))
             graph = neighbor_graph(search, points, self.adapters.metric, k, self.observer)
-        self.languages = languages.result()
         self.facts["neighbors"] = {
             "engine": search.description,
             "metric": graph.metric,
@@ -259,13 +255,14 @@ class _Job:
             return None
         return self._languages(rows, FEW)
 
-    def tell_languages(self, points: Float32Array, clustering: Clustering) -> None:
+    def tell_languages(self, rows: Rows, points: Float32Array, clustering: Clustering) -> None:
         """Say so if the clusters follow the language of the texts."""
-        if self.languages is None:
+        languages = self._asked(rows)
+        if languages is None:
             return
         from vdbcluster.quality.language import LanguageVerdict, language_report
 
-        report = language_report(self.languages, clustering.labels, points, self.settings.run.seed)
+        report = language_report(languages, clustering.labels, points, self.settings.run.seed)
         self.facts["languages"] = asdict(report)
         if report.verdict == LanguageVerdict.SPLIT:
             self.observer.warn(report.told)

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from vdbcluster.adapters.embedding.openai_api import OpenAIEmbedder, Patience
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.model.arrays import Float32Array
 
 DIM = 8

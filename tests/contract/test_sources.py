@@ -22,7 +22,7 @@ import pytest
 
 from tests import data
 from vdbcluster.adapters.sources import open_source
-from vdbcluster.config.settings import SourceSettings
+from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.model.records import Record, SourceRow
 from vdbcluster.ports.records import RecordSource
 from vdbcluster.records import ShapeOptions, Shaper, infer_shape
@@ -347,7 +347,7 @@ def test_real_embeddings_beside_their_table() -> None:
 CHILD = """
 import json, sys
 from vdbcluster.adapters.sources import open_source
-from vdbcluster.config.settings import SourceSettings
+from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.records import ShapeOptions, Shaper, infer_shape
 
 def anonymous():

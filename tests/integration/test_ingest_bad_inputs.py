@@ -12,7 +12,8 @@ from tests.backends import LITE_SERVER, Backend
 from tests.bad_inputs import CASES, BadInput, settings_of
 from tests.fault_server import FaultServer
 from tests.silent import Listener
-from vdbcluster.config.settings import EmbedSettings, MilvusSettings, RunSettings, Settings
+from vdbcluster.config.ingest import EmbedSettings
+from vdbcluster.config.settings import MilvusSettings, RunSettings, Settings
 from vdbcluster.errors import SourceRowError, UsageError
 from vdbcluster.wiring.ingest import ingest_job
 

@@ -12,7 +12,7 @@ import pytest
 from tests.bad_inputs import CASES, BadInput, first_trouble
 from tests.contract.test_sources import ROWS, WRITERS
 from vdbcluster.adapters.sources import open_source
-from vdbcluster.config.settings import SourceSettings
+from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.errors import SourceRowError, UsageError
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.fault_server import KEY, FaultServer, vector_of
 from vdbcluster.adapters.embedding import KEY_VARIABLE, open_embedder
 from vdbcluster.adapters.embedding.local import DIM, LocalEmbedder
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.embedder import TextsRefusedError
 

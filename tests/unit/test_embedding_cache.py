@@ -19,7 +19,7 @@ import pytest
 
 from tests.fault_server import DIM, FaultServer, error, not_a_number, vector_of, vectors_of
 from vdbcluster.adapters.embedding.cache import FILE, CachedEmbedder, VectorStore, identity
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import BackendError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage

@@ -21,7 +21,7 @@ from vdbcluster.cli import main as command
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render_ingest import preview_json, print_preview
-from vdbcluster.config.settings import SourceSettings
+from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.errors import SourceRowError, UsageError
 from vdbcluster.model.preview import IngestPreview
 from vdbcluster.model.records import FieldSpec, Record, RecordShape, RowFault

@@ -15,15 +15,11 @@ from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
-from pydantic.config import JsonDict
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -32,6 +28,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from vdbcluster.config.base import Auto, Count, Section, Share, Size, setting
+from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.params import Join, Method, SelectionMethod
 
@@ -41,156 +39,139 @@ FEW_NEIGHBORS = 30
 MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strangers included
 
 
-Auto = Literal["auto"]
-"""Chosen from the data, by the rule of ``pipeline.recipe``."""
-Count = Annotated[int, Field(ge=1)]
-Size = Annotated[int, Field(ge=2)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _setting(default: Any, help_text: str, flag: str = "", **limits: Any) -> Any:
-    """A setting with its help and, where it is not the name itself, its command-line flag."""
-    extra: JsonDict | None = {"flag": flag} if flag else None
-    return Field(default=default, description=help_text, json_schema_extra=extra, **limits)
-
-
-class MilvusSettings(_Frozen):
+class MilvusSettings(Section):
     """Rows: server, collection, vector field, filter, partitions."""
 
-    uri: str = _setting("milvus.db", "Milvus Lite file, or URI of a Milvus server or cluster.")
-    token: SecretStr = _setting(SecretStr(""), "API key or user:password.")
-    db: str = _setting("", "Database on the server; empty is its default database.")
-    collection: str = _setting("", "Collection (or alias) to work on.")
-    vector_field: str = _setting("", "Vector field; may be left out where there is only one.")
-    filter: str = _setting("", "Milvus filter expression: work on these rows only.")
-    partitions: tuple[str, ...] = _setting((), "Work on this partition; repeatable.", "--partition")
-    timeout: float = _setting(60.0, "Seconds to wait for one answer of the server.", gt=0)
-    page_bytes: int = _setting(16 << 20, "Bytes of vectors asked for at once.", ge=1 << 16)
-    load: bool = _setting(False, "Load the collection if it is not loaded.")
+    uri: str = setting("milvus.db", "Milvus Lite file, or URI of a Milvus server or cluster.")
+    token: SecretStr = setting(SecretStr(""), "API key or user:password.")
+    db: str = setting("", "Database on the server; empty is its default database.")
+    collection: str = setting("", "Collection (or alias) to work on.")
+    vector_field: str = setting("", "Vector field; may be left out where there is only one.")
+    filter: str = setting("", "Milvus filter expression: work on these rows only.")
+    partitions: tuple[str, ...] = setting((), "Work on this partition; repeatable.", "--partition")
+    timeout: float = setting(60.0, "Seconds to wait for one answer of the server.", gt=0)
+    page_bytes: int = setting(16 << 20, "Bytes of vectors asked for at once.", ge=1 << 16)
+    load: bool = setting(False, "Load the collection if it is not loaded.")
 
 
-class NeighborSettings(_Frozen):
+class NeighborSettings(Section):
     """Neighbours: who finds them and how far apart they are said to be."""
 
-    engine: Literal["auto", "milvus", "local"] = _setting(
+    engine: Literal["auto", "milvus", "local"] = setting(
         "auto",
         "Who searches: milvus (ANN search on the server), local (faiss on the streamed vectors), "
         "auto (milvus where it has an ANN index).",
         "--neighbors",
     )
-    n_neighbors: Annotated[int, Field(ge=1, le=MAX_NEIGHBORS)] | Auto = _setting(
+    n_neighbors: Annotated[int, Field(ge=1, le=MAX_NEIGHBORS)] | Auto = setting(
         "auto", "Neighbours per row; auto: the root of the number of rows, 15 to 50."
     )
-    metric: Literal["auto", "euclidean", "chord", "angular", "hamming", "jaccard"] = _setting(
+    metric: Literal["auto", "euclidean", "chord", "angular", "hamming", "jaccard"] = setting(
         "auto", "Distance; auto follows the index: L2 euclidean, COSINE and IP chord."
     )
-    effort: Literal["low", "medium", "high"] = _setting(
+    effort: Literal["low", "medium", "high"] = setting(
         "medium", "Search effort of approximate search: recall against time."
     )
-    concurrency: int = _setting(2, "Searches under way at once, or threads.", ge=1, le=64)
-    batch: int = _setting(500, "Vectors per search call.", "--search-batch", ge=1, le=16_384)
-    center: Literal["auto", "none", "mean", "language"] = _setting(
+    concurrency: int = setting(2, "Searches under way at once, or threads.", ge=1, le=64)
+    batch: int = setting(500, "Vectors per search call.", "--search-batch", ge=1, le=16_384)
+    center: Literal["auto", "none", "mean", "language"] = setting(
         "auto",
         "Subtract from the vectors their mean, or that of their text's language (local search "
         "only); auto: the mean, if vectors point one way and the method is auto.",
     )
-    smooth: Literal["auto", "none", "shared-neighbors", "spectral"] = _setting(
+    smooth: Literal["auto", "none", "shared-neighbors", "spectral"] = setting(
         "auto",
         "Distance on the edges: as searched, 1 - share of neighbours in common, or between slow "
         "random walks on the graph; auto: spectral for method auto and layers, else none.",
     )
-    audit: int = _setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
-    memory_mb: int = _setting(
+    audit: int = setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
+    memory_mb: int = setting(
         512, "Memory for vectors and local index; beyond it vectors go to a temporary file.", ge=16
     )
 
 
-class ClusterSettings(_Frozen):
+class ClusterSettings(Section):
     """Clustering: the method, and the parameters of HDBSCAN under their usual names."""
 
-    method: Literal[Auto, Method] = _setting(
+    method: Literal[Auto, Method] = setting(
         "auto",
         "auto (hdbscan on the graph smoothed by its slow walks, noise given to its neighbours), "
         "hdbscan, leaf (its smallest clusters), layers (coarse to fine), umap+hdbscan, kmeans "
         "(everything sorted), leiden (communities).",
     )
-    engine: Literal["default", "compatible", "dense"] = _setting(
+    engine: Literal["default", "compatible", "dense"] = setting(
         "default",
         "default (does not depend on row order), compatible (bit-equal to hdbscan 0.8.43 on the "
         "infinity-padded matrix), dense (that matrix itself, n x n).",
     )
-    min_cluster_size: Size | Auto = _setting(
+    min_cluster_size: Size | Auto = setting(
         "auto", "Smallest group that counts as a cluster; auto: a quarter of the root of the rows."
     )
-    min_samples: Count | Auto = _setting(
+    min_samples: Count | Auto = setting(
         "auto", "Core distance is that to this many-th neighbour; auto: at most 10."
     )
-    cluster_selection_method: SelectionMethod = _setting(
+    cluster_selection_method: SelectionMethod = setting(
         "eom", "eom (excess of mass: few, stable) or leaf (many, small)."
     )
-    cluster_selection_epsilon: float = _setting(
+    cluster_selection_epsilon: float = setting(
         0.0, "Do not split clusters below this distance.", ge=0
     )
-    max_cluster_size: int = _setting(0, "Largest cluster that eom selects; 0 is no limit.", ge=0)
-    allow_single_cluster: bool = _setting(False, "All rows may be one cluster.")
-    join: Join | None = _setting(
+    max_cluster_size: int = setting(0, "Largest cluster that eom selects; 0 is no limit.", ge=0)
+    allow_single_cluster: bool = setting(False, "All rows may be one cluster.")
+    join: Join | None = setting(
         None,
         "Parts that the graph leaves apart are joined at the largest finite edge (max, default), "
         "at infinity (inf, default of compatible and dense) or by real distances (bridge).",
     )
-    max_noise: Share | Auto = _setting(
+    max_noise: Share | Auto = setting(
         "auto",
         "Share of rows that may stay noise: the others are given to the clusters of their "
         "neighbours; 1 gives none. Auto: see --method.",
     )
-    min_confidence: Share | Auto = _setting(
+    min_confidence: Share | Auto = setting(
         "auto", "Least share of its neighbours' vote that gives a noise row to a cluster."
     )
-    merge: Share | Auto = _setting(
+    merge: Share | Auto = setting(
         "auto", "How readily clusters that share many edges are merged; 0 merges none."
     )
-    n_clusters: Size | Auto = _setting(
+    n_clusters: Size | Auto = setting(
         "auto", "Number of clusters of kmeans; auto: that of the slow walks on the graph."
     )
-    n_layers: int = _setting(
+    n_layers: int = setting(
         4,
         "Layers of method layers, at 1, 2, 4 ... times min_cluster_size, at most.",
         ge=1,
         le=16,
     )
-    resamples: int = _setting(
+    resamples: int = setting(
         5, "Samples of the graph that give each cluster its stability; 0 is none.", ge=0, le=100
     )
-    certify: bool = _setting(
+    certify: bool = setting(
         False, "Search again until every merge is proven equal to HDBSCAN on the vectors."
     )
 
 
-class WriteSettings(_Frozen):
+class WriteSettings(Section):
     """Writing: how labels are written back, and what the user has agreed to."""
 
     way: Literal[
         "auto", "add-field", "partial-upsert", "lite-merge", "guarded-upsert", "side-collection"
-    ] = _setting("auto", "How labels are written; auto takes the safest that works.", "--write-way")
-    label_prefix: str = _setting(
+    ] = setting("auto", "How labels are written; auto takes the safest that works.", "--write-way")
+    label_prefix: str = setting(
         "cluster_", "Prefix of the fields written.", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$"
     )
-    allow_full_upsert: bool = _setting(
+    allow_full_upsert: bool = setting(
         False, "On servers before 2.6, rewrite whole rows (re-read just before) if need be."
     )
-    adopt: bool = _setting(False, "Overwrite fields of our names that hold somebody else's data.")
-    accept_mismatch: bool = _setting(
+    adopt: bool = setting(False, "Overwrite fields of our names that hold somebody else's data.")
+    accept_mismatch: bool = setting(
         False, "Write even if the rows read do not agree with the server's count."
     )
-    catalogue: bool = _setting(
+    catalogue: bool = setting(
         True, "Keep what the clusters are in a collection of its own, <collection>_clusters."
     )
-    catalogue_name: str = _setting("", "Another name for that collection.")
-    batch: int | None = _setting(
+    catalogue_name: str = setting("", "Another name for that collection.")
+    batch: int | None = setting(
         None,
         "Rows per write call; default 1000, or 8192 into a side collection.",
         "--write-batch",
@@ -199,109 +180,12 @@ class WriteSettings(_Frozen):
     )
 
 
-class RunSettings(_Frozen):
+class RunSettings(Section):
     """Run: where it is kept, and the seed of everything that draws lots."""
 
-    runs_dir: Path = _setting(Path("vdbcluster-runs"), "Directory that keeps a record of each run.")
-    seed: int = _setting(0, "Seed of everything that draws lots.", ge=0)
-    text_field: str = _setting("", "Field shown as text of a row; default: found by name.")
-
-
-class SourceSettings(_Frozen):
-    """Source: how the file is read and what its rows become."""
-
-    format: Literal[
-        "auto", "csv", "tsv", "json", "jsonl", "parquet", "arrow", "npy", "npz", "text"
-    ] = _setting("auto", "Kind of file; auto goes by its name and its first bytes.")
-    text_field: str = _setting("", "Field that is embedded; default: found by name.")
-    template: str = _setting("", "Text made of fields, for instance '{title}\\n{description}'.")
-    id_field: str = _setting("", "Field that is the key; default: a hash of the content.")
-    vector_field: str = _setting("", "Field that holds vectors, which are then not computed.")
-    side_file: Path | None = _setting(
-        None, "Table with the other fields of the rows of a .npy file, in the same order."
-    )
-    fields: tuple[str, ...] = _setting(
-        (), "Field to keep as a column, name[:type]; repeatable.", "--field"
-    )
-    rest: Literal["dynamic", "drop"] = _setting(
-        "dynamic", "All other fields: into the dynamic field, or dropped."
-    )
-    encoding: str = _setting("utf-8", "Encoding of text files; a byte-order mark beats it.")
-    delimiter: str = _setting("", "Separator of a CSV file; default: comma, or tab for TSV.")
-    sample: int = _setting(1000, "Rows that types are inferred from.", "--sample-rows", ge=1)
-
-
-class EmbedSettings(_Frozen):
-    """Embedding: which model, and within which limits."""
-
-    embedder: Literal["openai", "local"] = _setting(
-        "openai", "openai (any compatible endpoint) or local (a model that a package ships)."
-    )
-    base_url: str = _setting(
-        "https://api.openai.com/v1", "Endpoint, up to /v1.", "--embed-base-url"
-    )
-    model: str = _setting("text-embedding-3-small", "Model.", "--embed-model")
-    api_key: SecretStr = _setting(
-        SecretStr(""), "Key; better in OPENAI_API_KEY.", "--embed-api-key"
-    )
-    dimensions: int | None = _setting(
-        None, "Shorter vectors, where the model can.", "--embed-dimensions", ge=1
-    )
-    prefix: str = _setting("", "Put before each text, for instance 'passage: '.", "--embed-prefix")
-    batch: int = _setting(256, "Texts per request.", "--embed-batch", ge=1, le=2048)
-    batch_tokens: int = _setting(50_000, "Tokens per request.", "--embed-batch-tokens", ge=1)
-    max_text_tokens: int = _setting(
-        8191, "Tokens that the model takes per text.", "--embed-text-tokens", ge=1
-    )
-    long_texts: Literal["fault", "truncate", "split"] = _setting(
-        "fault",
-        "A text that is longer: a faulty row, cut at the end, or the mean of its parts.",
-        "--long-texts",
-    )
-    concurrency: int = _setting(8, "Requests under way at once.", "--embed-concurrency", ge=1)
-    timeout: float = _setting(60.0, "Seconds to wait for one answer.", "--embed-timeout", gt=0)
-    max_attempts: int = _setting(8, "Attempts per request.", "--embed-attempts", ge=1)
-    price: float = _setting(0.0, "Price of a million tokens, for the cost.", "--embed-price", ge=0)
-    max_cost: float | None = _setting(None, "Stop before the cost passes this.", gt=0)
-    max_tokens: int | None = _setting(None, "Stop before the tokens pass this.", ge=1)
-    cache: Path | None = _setting(
-        Path("vdbcluster-cache"),
-        "Folder of the cache of embeddings; none: no cache.",
-        "--embed-cache",
-    )
-
-    @field_validator("cache", mode="before")
-    @classmethod
-    def _no_cache(cls, value: Any) -> Any:
-        return None if str(value) == "none" else value
-
-
-class IngestSettings(_Frozen):
-    """Writing: the collection that is made or filled."""
-
-    index: str = _setting("", "Index of the vectors; default AUTOINDEX, FLAT in a Lite file.")
-    metric: Literal["COSINE", "IP", "L2"] = _setting("COSINE", "Metric of the index.")
-    key_name: str = _setting("", "Primary key of a new collection; default id, or the id field.")
-    auto_id: bool = _setting(False, "The server makes the keys; running again adds rows again.")
-    duplicates: Literal["keep", "drop", "count"] = _setting(
-        "keep", "Rows of equal content: keep all, the first, or the first with their number."
-    )
-    on_error: Literal["stop", "skip", "quarantine"] = _setting(
-        "stop", "A bad row: stop, skip it, or put it into a file with the reason."
-    )
-    long_fields: Literal["fault", "truncate"] = _setting(
-        "fault", "A value longer than its column: a faulty row, or cut at the end."
-    )
-    batch_bytes: int = _setting(16 << 20, "Bytes written at once.", "--write-bytes", ge=1 << 16)
-    way: Literal["upsert", "bulk"] = _setting(
-        "upsert", "upsert, or files for the server's bulk import.", "--write-way"
-    )
-    bulk_folder: Path | None = _setting(
-        None, "Where bulk files are written; default bulk in the runs directory."
-    )
-    bulk_prefix: str = _setting(
-        "", "Path of that folder in the server's object store; empty: files only, no import."
-    )
+    runs_dir: Path = setting(Path("vdbcluster-runs"), "Directory that keeps a record of each run.")
+    seed: int = setting(0, "Seed of everything that draws lots.", ge=0)
+    text_field: str = setting("", "Field shown as text of a row; default: found by name.")
 
 
 class Settings(BaseSettings):

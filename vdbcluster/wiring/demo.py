@@ -18,14 +18,13 @@ from typing import Any
 
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
 from vdbcluster.adapters.pydocs import StandardLibraryDocs
+from vdbcluster.config.ingest import EmbedSettings, SourceSettings
 from vdbcluster.config.settings import (
     ClusterSettings,
-    EmbedSettings,
     MilvusSettings,
     NeighborSettings,
     RunSettings,
     Settings,
-    SourceSettings,
 )
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.manifest import RunManifest

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.embedder import Embedder
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.check import gathered
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import BackendError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage

@@ -44,7 +44,7 @@ from vdbcluster.adapters.embedding.trouble import (
     too_large,
     wanted_pause,
 )
-from vdbcluster.config.settings import EmbedSettings
+from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import (
     BackendError,
     BackendUnavailableError,

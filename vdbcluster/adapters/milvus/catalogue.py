@@ -161,9 +161,7 @@ class MilvusCatalogue:
     def _fill(self, name: str, rows: list[Row]) -> None:
         """Create the collection, and see that whoever reads it finds every row."""
         centroid = self._layout.centroid
-        self._milvus.ask(
-            f"creating {name!r}", lambda client, limit: self._create(client, limit, name)
-        )
+        self._make(name)
         make_index(self._milvus, name, centroid.name, "FLAT", str(centroid.metric))
         load(self._milvus, name)
         for batch in batches(rows):
@@ -178,12 +176,26 @@ class MilvusCatalogue:
                 f"{name!r} holds {held} rows of {len(rows)} that were written; run again"
             )
 
-    def _create(self, client: Any, limit: float, name: str) -> None:
-        if client.has_collection(name, timeout=limit):
-            return  # ours: an answer was lost
+    def _make(self, name: str) -> None:
+        """Nobody else makes this name: if it is there, then an answer was lost."""
         told = f"Clusters of {self._target.name}, by vdbcluster; read it by its alias {self._name}"
-        schema = self._layout.schema(client, told)
-        client.create_collection(name, schema=schema, num_shards=1, timeout=limit)
+
+        def call(client: Any, limit: float) -> None:
+            if not client.has_collection(name, timeout=limit):
+                schema = self._layout.schema(client, told)
+                client.create_collection(name, schema=schema, num_shards=1, timeout=limit)
+
+        try:
+            self._milvus.ask(f"creating {name!r}", call)
+        except BackendError:  # the server may have been at it still while it was asked
+            if not self._exists(name):
+                raise
+
+    def _exists(self, name: str) -> bool:
+        return self._milvus.ask(
+            f"looking for {name!r}",
+            lambda client, limit: bool(client.has_collection(name, timeout=limit)),
+        )
 
     def _upsert(self, name: str, rows: list[Row]) -> None:
         self._milvus.ask(

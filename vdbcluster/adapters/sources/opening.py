@@ -29,7 +29,7 @@ from vdbcluster.adapters.sources.files import (
 )
 from vdbcluster.adapters.sources.jsons import read_json, read_json_lines
 from vdbcluster.adapters.sources.kinds import NAMES, Format, kind_of
-from vdbcluster.config.settings import SourceSettings
+from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.records import SourceBatch
 from vdbcluster.ports.records import RecordSource

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pymilvus import MilvusClient
 
@@ -29,6 +30,10 @@ BACKENDS = (
     backends.LITE_SERVER,
     pytest.param(backends.REAL_SERVER, marks=pytest.mark.server),
 )
+
+
+hypothesis.settings.register_profile("patient", deadline=None)  # nothing here is about time
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure() -> None:

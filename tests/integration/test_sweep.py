@@ -17,9 +17,9 @@ from tests.integration.test_cli import vdbcluster
 from tests.integration.test_evaluate import QUIET, database, settings_for, with_filter  # noqa: F401
 from tests.unit.engine_graphs import enough, graphs, parameters
 from vdbcluster.errors import UsageError
+from vdbcluster.methods.density import on_edges
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import HdbscanParams, Recipe, Smooth
-from vdbcluster.pipeline.cluster import on_edges
 from vdbcluster.wiring import library
 from vdbcluster.wiring.main_job import run_job
 from vdbcluster.wiring.sweep import cuts, sweep

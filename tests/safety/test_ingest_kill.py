@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,12 +27,10 @@ EMPTY = {57, 201, 399}
 COPIES = {100: 99, 301: 5}
 """Numbers of rows that repeat an earlier one, key and all."""
 
-REAL_POINTS = int(os.environ.get("VDBCLUSTER_TEST_KILL_POINTS", "2"))
-"""On the real server a point takes half a minute."""
 POINTS = {
-    backends.LITE_SERVER: spread(9, 0),
-    backends.LITE_FILE: spread(0, 5),
-    backends.REAL_SERVER: spread(REAL_POINTS, 0),
+    backends.LITE_SERVER: spread(4, 0),
+    backends.LITE_FILE: spread(0, 3),
+    backends.REAL_SERVER: spread(2, 0),
 }
 
 

@@ -6,7 +6,6 @@ so that every run finds labels of the other one, and a killed one leaves a mixtu
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -58,17 +57,14 @@ class Place:
         ]
 
 
-REAL_POINTS = int(os.environ.get("VDBCLUSTER_TEST_KILL_POINTS", "1"))
-"""A run on the real server takes half a minute, mostly of waiting; 20 points a quarter hour."""
-
 PLACES = (
-    Place(backends.LITE_SERVER, "partitions-int", spread(12, 8)),
-    Place(backends.LITE_FILE, "hnsw-varchar", spread(0, 4)),
-    Place("emulated-2.6", "bare-int", spread(6, 0), fresh=True),
+    Place(backends.LITE_SERVER, "partitions-int", spread(4, 3)),
+    Place(backends.LITE_FILE, "hnsw-varchar", spread(0, 2)),
+    Place("emulated-2.6", "bare-int", spread(3, 0), fresh=True),
     Place(
         backends.REAL_SERVER,
         "partitions-varchar",
-        spread(REAL_POINTS, 0),
+        spread(1, 0),  # half a minute each, mostly of waiting
         (("way", "guarded-upsert"), ("allow_full_upsert", True), ("batch", 40)),
         (pytest.mark.server, pytest.mark.slow),
     ),

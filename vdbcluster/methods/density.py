@@ -28,11 +28,20 @@ def cluster_density(graph: NeighborGraph, recipe: Recipe) -> tuple[Clustering, H
 
     Raises ``ValueError`` where the graph has fewer neighbours than ``min_samples``.
     """
-    params = parameters(recipe)
     edges = smoothed(graph, recipe.smooth, recipe.seed, recipe.cut)
-    hierarchy = build(edges, params)
-    found = whole_if_uncut(extract(hierarchy, params), hierarchy, recipe)
-    return finish(edges, found, recipe), hierarchy
+    hierarchy = build(edges, parameters(recipe))
+    return extracted(edges, hierarchy, recipe), hierarchy
+
+
+def on_edges(edges: NeighborGraph, recipe: Recipe) -> Clustering:
+    """What a graph gives that is smoothed already."""
+    return extracted(edges, build(edges, parameters(recipe)), recipe)
+
+
+def extracted(edges: NeighborGraph, hierarchy: Hierarchy, recipe: Recipe) -> Clustering:
+    """From the hierarchy to the labels that are written."""
+    found = extract(hierarchy, parameters(recipe))
+    return finish(edges, whole_if_uncut(found, hierarchy, recipe), recipe)
 
 
 def parameters(recipe: Recipe) -> HdbscanParams:

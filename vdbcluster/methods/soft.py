@@ -68,7 +68,7 @@ def assign(
     labels, probabilities = clustering.labels.copy(), clustering.probabilities.copy()
     soft = clustering.soft.copy()
     labels[rows], soft[rows] = joined, True
-    probabilities[rows] = confidence[kept] * _least_probability(clustering)[joined]
+    probabilities[rows] = confidence[kept] * least_probability(clustering)[joined]
     return replace(clustering, labels=labels, probabilities=probabilities, soft=soft)
 
 
@@ -140,7 +140,7 @@ def _least_kept(confidence: Float64Array, spare: int) -> float:
     return float(np.partition(confidence, spare)[spare])
 
 
-def _least_probability(clustering: Clustering) -> Float64Array:
+def least_probability(clustering: Clustering) -> Float64Array:
     """Of each cluster, ``(c,)``; 1 where it has no row."""
     least = np.ones(clustering.n_clusters)
     member = clustering.labels != NOISE

@@ -121,10 +121,7 @@ class Clustering:
     @property
     def assignment(self) -> np.ndarray:
         """How each row came to its label, ``(n,) object`` of ``Assignment``."""
-        found = np.full(self.labels.shape[0], Assignment.CORE, object)
-        found[self.soft] = Assignment.SOFT
-        found[self.labels == NOISE] = Assignment.NOISE
-        return found
+        return assignment_of(self.labels, self.soft)
 
     @property
     def n_clusters(self) -> int:
@@ -160,3 +157,11 @@ class Certificate:
     def share(self) -> float:
         """Share of merges that are proven, 1.0 where there is nothing to prove."""
         return float(self.proven.mean()) if self.proven.size else 1.0
+
+
+def assignment_of(labels: Int64Array, soft: BoolArray) -> np.ndarray:
+    """How each row came to its label, ``(n,) object`` of ``Assignment``."""
+    found = np.full(labels.shape[0], Assignment.CORE, object)
+    found[soft] = Assignment.SOFT
+    found[labels == NOISE] = Assignment.NOISE
+    return found

@@ -31,16 +31,7 @@ class NeighborGraph:
     metric: str
 
     def __post_init__(self) -> None:
-        if self.indices.ndim != 2 or self.indices.shape != self.distances.shape:
-            raise ValueError(
-                f"indices {self.indices.shape} and distances {self.distances.shape} "
-                "must both be (n_rows, n_neighbors)"
-            )
-        if self.indices.dtype != np.int32 or self.distances.dtype != np.float32:
-            raise ValueError(
-                f"indices must be int32 and distances float32, "
-                f"not {self.indices.dtype} and {self.distances.dtype}"
-            )
+        check_lists(self.indices, self.distances)
 
     @property
     def n_rows(self) -> int:
@@ -68,3 +59,17 @@ class NeighborGraph:
     def _refuse(self, what: str, rows: Any) -> None:
         if rows.any():
             raise ValueError(f"row {int(np.argmax(rows))} of the neighbour graph has {what}")
+
+
+def check_lists(indices: Int32Array, distances: Float32Array) -> None:
+    """``ValueError`` unless these are neighbour lists, ``(n, k) int32`` and ``float32``."""
+    if indices.ndim != 2 or indices.shape != distances.shape:
+        raise ValueError(
+            f"indices {indices.shape} and distances {distances.shape} "
+            "must both be (n_rows, n_neighbors)"
+        )
+    if indices.dtype != np.int32 or distances.dtype != np.float32:
+        raise ValueError(
+            f"indices must be int32 and distances float32, "
+            f"not {indices.dtype} and {distances.dtype}"
+        )

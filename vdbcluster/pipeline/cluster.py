@@ -13,11 +13,11 @@ from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.smooth import smoothed
-from vdbcluster.hierarchy import build, extract
+from vdbcluster.hierarchy import build
 from vdbcluster.hierarchy.bridge import bridges
 from vdbcluster.hierarchy.certificate import certify, refine
 from vdbcluster.hierarchy.dense import dense_reference
-from vdbcluster.methods.density import finish, parameters, whole_if_uncut
+from vdbcluster.methods.density import extracted, finish, parameters
 from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import Certificate, Clustering, Hierarchy
@@ -73,17 +73,6 @@ def cluster_graph(
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def on_edges(edges: NeighborGraph, chosen: Recipe) -> Clustering:
-    """What a graph gives that is smoothed already; methods of ``DENSITY`` without bridges."""
-    return extracted(edges, build(edges, parameters(chosen)), chosen)
-
-
-def extracted(edges: NeighborGraph, hierarchy: Hierarchy, chosen: Recipe) -> Clustering:
-    """From the hierarchy to the labels that are written."""
-    found = extract(hierarchy, parameters(chosen))
-    return finish(edges, whole_if_uncut(found, hierarchy, chosen), chosen)
 
 
 def _searching(vectors: Float32Array, metric: str) -> Search:

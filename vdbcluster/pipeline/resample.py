@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vdbcluster.methods.density import on_edges
 from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.pipeline.cluster import DENSITY, ClusterResult, on_edges
+from vdbcluster.pipeline.cluster import DENSITY, ClusterResult
 from vdbcluster.ports import Observer
 from vdbcluster.quality.stability import recovery
 

@@ -20,12 +20,12 @@ from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build
 from vdbcluster.hierarchy.condense import condense
 from vdbcluster.hierarchy.linkage import Dendrogram, link
-from vdbcluster.methods.density import parameters
+from vdbcluster.methods.density import extracted, parameters
 from vdbcluster.model.arrays import Int64Array
 from vdbcluster.model.hierarchy import Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import HdbscanParams, Recipe
-from vdbcluster.pipeline.cluster import DENSITY, extracted
+from vdbcluster.pipeline.cluster import DENSITY
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.ports import Observer
 from vdbcluster.ports.observer import Progress

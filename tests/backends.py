@@ -131,9 +131,12 @@ class RealServer:
 
     RESTARTS = 1
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, port: int | None = None, options: tuple[str, ...] = ()
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self.port = port or free_port()
+        self._options = options
         self.backend = Backend(REAL_SERVER, f"http://127.0.0.1:{self.port}")
         self.restarts = 0
         self._wrapper: subprocess.Popen[bytes] | None = None
@@ -141,7 +144,7 @@ class RealServer:
     def start(self) -> None:
         """Start the server and wait until it is healthy; ``RuntimeError`` after 90 s without."""
         argv = [script("milvus-server"), "--data", str(self.data_dir)]
-        argv += ["--proxy-port", str(self.port)]
+        argv += ["--proxy-port", str(self.port), *self._options]
         self._wrapper = _spawn(argv, self.data_dir.with_suffix(".log"))
         _wait(self.healthy, self._wrapper, "milvus-server")
 
@@ -187,14 +190,21 @@ def external_uri() -> str:
     return os.environ.get(URI_VARIABLE, "")
 
 
-def why_no_real_server() -> str | None:
-    """The reason why the packaged server cannot be started here, or None."""
+def why_no_packaged_server() -> str | None:
+    """The reason why the packaged server does not run on this machine at all, or None."""
     if os.environ.get(NO_SERVER_VARIABLE):
         return f"{NO_SERVER_VARIABLE} is set"
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"the package milvus==2.3.5 is for Linux x86-64, not {platform.platform()}"
     if not Path(script("milvus-server")).exists():
         return "the package milvus==2.3.5 is not installed"
+    return None
+
+
+def why_no_real_server() -> str | None:
+    """The reason why the packaged server cannot be started here and now, or None."""
+    if reason := why_no_packaged_server():
+        return reason
     taken = [port for port in FIXED_PORTS if listening(port)]
     if taken:
         return f"port {taken[0]}, which milvus==2.3.5 must have, is taken"
@@ -214,13 +224,18 @@ def lite_server(data_dir: Path | None = None, port: int | None = None) -> Iterat
 
 
 @contextmanager
-def real_server(data_dir: Path | None = None, port: int | None = None) -> Iterator[RealServer]:
-    """A running Milvus 2.3.5; ``RuntimeError`` with the reason where it cannot be had."""
+def real_server(
+    data_dir: Path | None = None, port: int | None = None, options: tuple[str, ...] = ()
+) -> Iterator[RealServer]:
+    """A running Milvus 2.3.5; ``RuntimeError`` with the reason where it cannot be had.
+
+    ``options`` go to ``milvus-server``, which knows ``--authorization-enabled`` and ``--tls-mode``.
+    """
     reason = why_no_real_server()
     if reason is not None:
         raise RuntimeError(reason)
     with _home(data_dir, "milvus") as home:
-        server = RealServer(home, port)
+        server = RealServer(home, port, options)
         try:
             server.start()
             yield server

@@ -39,17 +39,28 @@ Snapshot = dict[tuple[str, Any], bytes]
 
 def snapshot(client: MilvusClient, collection: str, exclude: Iterable[str] = OURS) -> Snapshot:
     """All rows, each once per partition that holds it."""
+    skipped = set(exclude)
+    return {(place, key): encode(row, skipped) for place, key, row in rows_of(client, collection)}
+
+
+def labels(client: MilvusClient, collection: str) -> Snapshot:
+    """The other way round: our fields alone, of every row; null is as good as absent."""
+    return {
+        (place, key): encode({n: v for n, v in row.items() if n in OURS and v is not None})
+        for place, key, row in rows_of(client, collection)
+    }
+
+
+def rows_of(client: MilvusClient, collection: str) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Partition, key and fields of every row."""
     description = client.describe_collection(collection)
     key = next(f for f in description["fields"] if f.get("is_primary"))
     spread = any(f.get("is_partition_key") for f in description["fields"])
     places = [WHOLE] if spread else client.list_partitions(collection)
-    skipped = set(exclude)
-    found: Snapshot = {}
     for place in places:
         within = {} if place == WHOLE else {"partition_names": [place]}
         for row in _rows(client, collection, key, within):
-            found[place, row[key["name"]]] = encode(row, skipped)
-    return found
+            yield place, row[key["name"]], row
 
 
 def _rows(

@@ -35,6 +35,12 @@ class ReadRefusedError(RefusedError):
         self.facts = facts
 
 
+class LockedError(VdbclusterError):
+    """Another run writes labels of the same selection, or has taken the lock from this one."""
+
+    exit_code = 5
+
+
 class BudgetError(RefusedError):
     """Going on would pass a limit of cost or tokens; what was written until then stays."""
 

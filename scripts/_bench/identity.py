@@ -7,7 +7,7 @@ Promise: all ways see the same clusterings, the same rows, the same neighbour gr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -30,15 +30,15 @@ class Changes:
 
 @dataclass(frozen=True)
 class Round:
-    """One clustering: which rows of the set, ascending; their labels and neighbour graph."""
+    """Which rows of the set, ascending; their clustering and neighbour graph."""
 
     rows: Any
-    labels: Any
+    clustering: Any
     graph: Any
 
 
-Way = Callable[[Any, Any, Any, int], tuple[Any, int]]
-"""From last ids of the rows (``NEVER`` for new ones), labels, graph, next id: ids and next id."""
+Way = Callable[[Any, Round, int], tuple[Any, int]]
+"""From last ids of the rows (``NEVER`` for new ones), round, next id: ids and next id."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Figures:
     ``worst_heir``: the least that two clusters of one id had in common, as share of the larger, of
     rows in a cluster both times.
     ``flicker``: of rows in three clusterings in a row, those that changed and changed back.
-    ``ami``: of the ids with the classes, mean over the rounds. ``ids``: ever given;
-    ``clusters``: at the end.
+    ``ami``: of the ids with the classes, ``as_found``: with the clusters as they were found, means
+    over the rounds. ``ids``: ever given; ``clusters``: at the end.
     """
 
     kept: float
@@ -60,8 +60,9 @@ class Figures:
     flicker: float
     worst_heir: float
     ami: float
-    ids: int
-    clusters: int
+    as_found: float
+    ids: float
+    clusters: float
 
 
 def measured(
@@ -71,9 +72,7 @@ def measured(
     rounds = [_clustered(vectors, rows, metric) for rows in _selections(len(vectors), changes)]
     ways: dict[str, Way] = {"by size": by_size, "Hungarian": hungarian, "match": matched(0.0)}
     ways |= {f"margin {margin}": matched(margin) for margin in margins}
-    return {
-        name: _figures(_history(rounds, len(vectors), way), classes) for name, way in ways.items()
-    }
+    return {name: _figures(rounds, classes, way) for name, way in ways.items()}
 
 
 def _selections(n: int, changes: Changes) -> Iterator[Any]:
@@ -96,18 +95,20 @@ def _clustered(vectors: Any, rows: Any, metric: str) -> Round:
     import vdbcluster
 
     graph = vdbcluster.neighbors(vectors[rows], metric=metric)
-    return Round(rows, vdbcluster.cluster(graph).labels, graph)
+    return Round(rows, vdbcluster.cluster(graph), graph)
 
 
-def by_size(_last: Any, labels: Any, _graph: Any, next_id: int) -> tuple[Any, int]:
+def by_size(_last: Any, this: Round, next_id: int) -> tuple[Any, int]:
     """Numbered anew, the largest first."""
+    labels = this.clustering.labels
     order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
     ids = np.append(np.argsort(order), -1)
     return ids[labels], max(next_id, len(order))
 
 
-def hungarian(last: Any, labels: Any, _graph: Any, next_id: int) -> tuple[Any, int]:
+def hungarian(last: Any, this: Round, next_id: int) -> tuple[Any, int]:
     """Most rows kept, by a dense table of all pairs, however few rows a pair shares."""
+    labels = this.clustering.labels
     old = np.unique(last[last >= 0])
     c = int(labels.max(initial=-1)) + 1
     both = (last >= 0) & (labels >= 0)
@@ -123,14 +124,16 @@ def hungarian(last: Any, labels: Any, _graph: Any, next_id: int) -> tuple[Any, i
 
 def matched(margin: float) -> Way:
     """This project's way."""
-    from vdbcluster.matching import match, steady
+    from vdbcluster.matching import match
     from vdbcluster.model.matching import Previous
+    from vdbcluster.pipeline.folding import steadied
 
-    def way(last: Any, labels: Any, graph: Any, next_id: int) -> tuple[Any, int]:
+    def way(last: Any, this: Round, next_id: int) -> tuple[Any, int]:
         previous = replace(Previous.of(last, last == NEVER), next_id=next_id)
-        matching = match(previous, labels)
-        ids = steady(previous, matching.relabelled(labels), graph, margin=margin)
-        return ids, matching.next_id
+        matching = match(previous, this.clustering.labels)
+        ids = matching.ids
+        final, _ = steadied(this.clustering, ids, previous, this.graph, margin=margin)
+        return np.append(ids, -1)[final.labels], matching.next_id
 
     return way
 
@@ -140,14 +143,19 @@ def _history(rounds: Sequence[Round], n: int, way: Way) -> Any:
     history = np.full((len(rounds), n), NEVER, np.int64)
     last, next_id = np.full(n, NEVER, np.int64), 0
     for ids, this in zip(history, rounds, strict=True):
-        ids[this.rows], next_id = way(last[this.rows], this.labels, this.graph, next_id)
+        ids[this.rows], next_id = way(last[this.rows], this, next_id)
         last = ids
     return history
 
 
-def _figures(history: Any, classes: Any) -> Figures:
+def _figures(rounds: Sequence[Round], classes: Any, way: Way) -> Figures:
     from vdbcluster.quality.scores import agreement
 
+    history = _history(rounds, len(classes), way)
+    found = [
+        agreement(this.clustering.labels, ids[this.rows])[1]
+        for this, ids in zip(rounds, history, strict=True)
+    ]
     there = history != NEVER
     before, after, both = history[:-1], history[1:], there[:-1] & there[1:]
     first, middle, last = history[:-2], history[1:-1], history[2:]
@@ -161,6 +169,7 @@ def _figures(history: Any, classes: Any) -> Figures:
         flicker=_share((first != middle) & (first == last), three),
         worst_heir=min(_worst_heir(*pair) for pair in pairwise(history)),
         ami=float(np.mean([agreement(classes[s], history[i, s])[1] for i, s in enumerate(scored)])),
+        as_found=float(np.mean(found)),
         ids=len(np.unique(history[history >= 0])),
         clusters=len(np.unique(history[-1][history[-1] >= 0])),
     )
@@ -180,14 +189,41 @@ def _share(what: Any, among: Any) -> float:
     return float(np.count_nonzero(what & among) / max(1, np.count_nonzero(among)))
 
 
-HEADS = ("same id", "clustered", "as first", "flicker", "worst heir", "AMI", "ids ever", "clusters")
+HEADS = (
+    "same id",
+    "clustered",
+    "as first",
+    "flicker",
+    "worst heir",
+    "AMI",
+    "as found",
+    "ids ever",
+    "clusters",
+)
+SHARES = ("kept", "kept_clustered", "since_first", "flicker", "worst_heir")
 
 
-def table(name: str, found: dict[str, Figures]) -> str:
-    """Percent, but for AMI and counts."""
-    lines = [f"\n{name}", f"{'':<12}" + "".join(f"{head:>11}" for head in HEADS)]
+def head() -> str:
+    return f"{'set':<14} {'ids by':<12}" + "".join(f"{name:>11}" for name in HEADS)
+
+
+def lines(name: str, found: dict[str, Figures]) -> Iterator[str]:
+    """One for each way; percent, but for AMI and counts."""
     for way, f in found.items():
-        shares = (f.kept, f.kept_clustered, f.since_first, f.flicker, f.worst_heir)
-        cells = [f"{share:.1%}" for share in shares] + [f"{f.ami:.3f}", str(f.ids), str(f.clusters)]
-        lines.append(f"{way:<12}" + "".join(f"{cell:>11}" for cell in cells))
-    return "\n".join(lines)
+        cells = [f"{getattr(f, share):.1%}" for share in SHARES]
+        cells += [f"{f.ami:.3f}", f"{f.as_found:.3f}", f"{f.ids:.0f}", f"{f.clusters:.0f}"]
+        yield f"{name:<14} {way:<12}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def mean(found: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
+    """Of several sets, way by way; of the worst heirs the worst."""
+    names = [f.name for f in fields(Figures) if f.name != "worst_heir"]
+    return {
+        way: Figures(
+            worst_heir=min(each[way].worst_heir for each in found),
+            **{
+                name: float(np.mean([getattr(each[way], name) for each in found])) for name in names
+            },
+        )
+        for way in found[0]
+    }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
-from pymilvus import MilvusClient, MilvusException
+from pymilvus import MilvusClient
 
 from tests import backends, zoo
 from tests.backends import Backend
@@ -15,7 +14,7 @@ from tests.contract.making import connection_to
 from tests.contract.sink_steps import ALLOWED, PLAIN, counted, select
 from tests.contract.sink_worlds import as_dict, batch_of, stored
 from tests.emulation import Proxy
-from vdbcluster.adapters.milvus import client as client_module
+from vdbcluster.adapters.milvus.client import MilvusAddress, connect
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.errors import BackendUnavailableError, CollectionChangedError
 from vdbcluster.model.labels import LabelBatch, RowStatus
@@ -30,7 +29,8 @@ def behind(
 ) -> Iterator[tuple[Proxy, MilvusClient, LabelSink, LabelBatch]]:
     """A proxy, a client past it, a sink through it, and labels for the whole collection."""
     proxy = proxied(lite_server)
-    with backends.connected(lite_server) as client, connection_to(proxy.backend) as connection:
+    address = MilvusAddress(proxy.backend.uri, patience=5.0)
+    with backends.connected(lite_server) as client, connect(address) as connection:
         inserted = zoo.build(client, collection_name, PLAIN, rows=300)
         sink = choose_sink(connection, select(collection_name), LabelSettings())
         sink.prepare()
@@ -63,9 +63,8 @@ def test_a_batch_that_is_too_large_is_halved(behind: Behind) -> None:
 
 
 def test_a_server_that_goes_away_is_an_error_and_the_rest_can_be_written_later(
-    behind: Behind, monkeypatch: pytest.MonkeyPatch
+    behind: Behind,
 ) -> None:
-    monkeypatch.setattr("vdbcluster.adapters.milvus.errors.ATTEMPTS", 2)
     proxy, _, sink, batch = behind
     proxy.cut_after("Upsert", 2)
 
@@ -127,19 +126,3 @@ def test_an_update_right_after_a_rewrite_is_seen_and_stays(
         found = client.query(collection_name, f"pk == {row[zoo.KEY]}", output_fields=["title"])
         assert found[0]["title"] == "late"
         client.drop_collection(collection_name)
-
-
-def test_a_connection_that_the_server_has_hung_up_on_is_opened_anew(
-    lite_server: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opening = client_module._client
-    failures = [MilvusException(2, "Fail connecting to server")]
-
-    def once_broken(*where: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return opening(*where)
-
-    monkeypatch.setattr(client_module, "_client", once_broken)
-    with connection_to(lite_server) as connection:
-        assert connection.is_lite

@@ -72,6 +72,17 @@ class Faults:
         with self._guard:
             self._before.setdefault(method, []).append(_Planned(callback, nth))
 
+    def when(self, method: str, due: Callable[[Any], bool], act: Callback) -> None:
+        """Call back once, before the first call of the method whose request is due."""
+
+        def look(request: Any) -> None:
+            if due(request):
+                act(request)
+            else:
+                self.before(method, look)
+
+        self.before(method, look)
+
     def mend(self) -> None:
         """Take back all that is planned; the server is there again."""
         with self._guard:

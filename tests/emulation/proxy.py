@@ -38,7 +38,12 @@ _CALM = [
 class Proxy(Faults, grpc.GenericRpcHandler):
     """A server of its own on a free port of 127.0.0.1; see ``Faults`` for what it can be told."""
 
-    def __init__(self, target: Backend, release: Release | None = None) -> None:
+    def __init__(
+        self,
+        target: Backend,
+        release: Release | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         Faults.__init__(self)
         self._emulation = Emulation(release, self._pause) if release else None
         self._channel = grpc.insecure_channel(
@@ -49,9 +54,12 @@ class Proxy(Faults, grpc.GenericRpcHandler):
             futures.ThreadPoolExecutor(max_workers=16), options=[*_SIZES, *_CALM]
         )
         self._server.add_generic_rpc_handlers((self,))
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        if credentials is None:
+            port, scheme = self._server.add_insecure_port("127.0.0.1:0"), "http"
+        else:
+            port, scheme = self._server.add_secure_port("127.0.0.1:0", credentials), "https"
         name = f"emulated-{release.name}" if release else target.name
-        self.backend = Backend(name, f"http://127.0.0.1:{port}", target.token)
+        self.backend = Backend(name, f"{scheme}://127.0.0.1:{port}", target.token)
 
     def start(self) -> None:
         self._server.start()
@@ -123,9 +131,13 @@ class Proxy(Faults, grpc.GenericRpcHandler):
 
 
 @contextmanager
-def in_front_of(target: Backend, release: Release | None = None) -> Iterator[Proxy]:
-    """A running proxy before a server that runs already."""
-    proxy = Proxy(target, release)
+def in_front_of(
+    target: Backend,
+    release: Release | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+) -> Iterator[Proxy]:
+    """A running proxy before a server that runs already; with ``credentials`` it speaks TLS."""
+    proxy = Proxy(target, release, credentials)
     try:
         proxy.start()
         yield proxy

@@ -10,15 +10,19 @@ CLUSTERS, ROWS, DIM = 4, 240, 16
 
 def make_docs(path: str) -> None:
     """Create ``docs`` (keys 0 to 239, ``vector``, dynamic fields) in the file at ``path``."""
+    client = MilvusClient(path)
+    fill_docs(client, "docs")
+    client.close()
+
+
+def fill_docs(client: MilvusClient, name: str) -> None:
+    """The same collection under any name, on any backend."""
     rng = np.random.default_rng(0)
     centers = rng.normal(0, 3, (CLUSTERS, DIM))
     each = ROWS // CLUSTERS
     vectors = np.concatenate([rng.normal(c, 0.4, (each, DIM)) for c in centers])
-    client = MilvusClient(path)
-    make_empty(client, "docs", DIM, "COSINE")
-    rows = [{"id": i, "vector": v} for i, v in enumerate(vectors.astype(np.float32))]
-    client.insert("docs", rows)
-    client.close()
+    make_empty(client, name, DIM, "COSINE")
+    client.insert(name, [{"id": i, "vector": v} for i, v in enumerate(vectors.astype(np.float32))])
 
 
 def make_empty(client: MilvusClient, name: str, dim: int, metric: str) -> None:

@@ -174,7 +174,7 @@ def test_run_then_run_again(database: Path, tmp_path: Path) -> None:
         return found
 
     dry = run("--dry-run", "--min-cluster-size", "7")
-    assert dry["state"] == "dry-run"
+    assert dry["state"] == "planned"
     first, second = run("--min-cluster-size", "8"), run("--min-cluster-size", "8")
     assert [c["size"] for c in first["clusters"]] == [c["size"] for c in second["clusters"]]  # type: ignore[index]
     assert second["facts"]["write"]["written"] == 0  # type: ignore[index]

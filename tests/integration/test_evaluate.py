@@ -15,9 +15,9 @@ from tests.backends import Backend
 from tests.integration.labelled import CLASSES, DUST, EACH, ROWS, fill_labelled
 from tests.integration.test_cli import vdbcluster
 from vdbcluster.adapters.quiet import QuietObserver
+from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.settings import (
     ClusterSettings,
-    MilvusSettings,
     RunSettings,
     Settings,
     WriteSettings,

@@ -13,7 +13,8 @@ from tests.bad_inputs import CASES, BadInput, settings_of
 from tests.fault_server import FaultServer
 from tests.silent import Listener
 from vdbcluster.config.ingest import EmbedSettings
-from vdbcluster.config.settings import MilvusSettings, RunSettings, Settings
+from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.settings import RunSettings, Settings
 from vdbcluster.errors import SourceRowError, UsageError
 from vdbcluster.wiring.ingest import ingest_job
 

@@ -108,17 +108,6 @@ class World:
         self.add(NEW)
         self.left = self.rows()
 
-    def when(self, method: str, due: Callable[[Any], bool], act: Callable[[Any], None]) -> None:
-        """Act once, before the first call of the method that is due."""
-
-        def look(request: Any) -> None:
-            if due(request):
-                act(request)
-            else:
-                self.proxy.before(method, look)
-
-        self.proxy.before(method, look)
-
     def rows(self) -> Snapshot:
         return snapshot(self.other, self.name)
 
@@ -196,9 +185,9 @@ def _plan_strike(there: World) -> None:
 
     if there.place.strike == "Query":
         mine = there.name
-        there.when("Query", lambda q: q.collection_name == mine and whole_rows(q), at_query)
+        there.proxy.when("Query", lambda q: q.collection_name == mine and whole_rows(q), at_query)
     else:
-        there.when("Upsert", second, at_upsert)
+        there.proxy.when("Upsert", second, at_upsert)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -224,7 +213,7 @@ def test_a_strike_while_vectors_are_read_survives(place: Place, world: Any) -> N
     def reads_vectors(request: Any) -> bool:
         return request.collection_name == mine and zoo.VECTOR in request.output_fields
 
-    there.when("Query", reads_vectors, lambda _: there.strike(keys[50:52]))
+    there.proxy.when("Query", reads_vectors, lambda _: there.strike(keys[50:52]))
 
     with suppress(RefusedError):
         there.run()

@@ -264,11 +264,15 @@ def test_nothing_to_judge_by_or_to_judge() -> None:
         replace(noise, labels=noise.labels[:2])
 
 
-def test_later_rows_vote_and_set_no_bounds() -> None:
+def test_rows_that_were_not_measured_vote_and_set_no_bounds() -> None:
     points, _, kept = clustered(60, 40)
     found = assign(kept, around_of(points, points[:5] + np.float32(0.01), kept))
-    longer = kept.extended(found)
-    assert longer.n_rows == kept.n_rows + 5
+    longer = known(
+        np.append(kept.labels, found.labels),
+        np.append(kept.core_distances, [np.nan] * 5),
+        np.append(kept.support, [np.nan] * 5),
+    )
+    longer = replace(longer, n_neighbors=kept.n_neighbors, min_samples=kept.min_samples)
     for field in fields(bounds(kept, AssignParams())):
         before, after = (
             getattr(bounds(which, AssignParams()), field.name) for which in (kept, longer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -20,10 +20,10 @@ from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.around import surroundings
-from vdbcluster.pipeline.assign import assign_rows, emerge
+from vdbcluster.pipeline.assign import assign_rows
 from vdbcluster.pipeline.cluster import cluster_graph
-from vdbcluster.pipeline.kept import Kept, recall, remember, unlabelled
-from vdbcluster.pipeline.plan import plan_arrays, plan_labels
+from vdbcluster.pipeline.emerge import emerge
+from vdbcluster.pipeline.kept import Kept, recall, remember
 from vdbcluster.pipeline.recipe import wanted_neighbors
 from vdbcluster.quality.scores import agreement
 
@@ -97,35 +97,35 @@ def test_new_rows_get_the_label_of_their_group_and_nothing_else_is_asked_for(wor
 
 
 def test_what_a_run_records_is_enough(world, tmp_path) -> None:
-    held, kept, _ = world
-    rows = rows_of(held.keys, held.vectors)
-    _, again = ran(held.keys, held.vectors)
-    clustering = cluster_of(held)
-    plan = plan_labels(rows, clustering, [], "run-1")
-    RunDirectory(tmp_path).save_arrays("run-1", plan_arrays(plan) | kept.arrays())
-    with np.load(tmp_path / "run-1" / "arrays.npz", allow_pickle=False) as stored:
-        back = recall(dict(stored), kept.facts())
-    assert (again == clustering.labels).all()
-    assert back.mean is None
-    np.testing.assert_array_equal(back.keys, kept.keys)
-    for field in fields(kept.reference):
+    _, kept, _ = world
+    for mean in (None, np.arange(8.0)):
+        runs, whole = RunDirectory(tmp_path), replace(kept, mean=mean)
+        runs.save_arrays("run-1", whole.arrays(), "kept")
+        same(recall(runs.load_arrays("run-1", "kept"), kept.facts()), whole)
+
+
+def same(one: Kept, other: Kept) -> None:
+    np.testing.assert_array_equal(one.keys, other.keys)
+    assert (one.mean is None) == (other.mean is None)
+    for field in fields(one.reference):
         np.testing.assert_array_equal(
-            getattr(back.reference, field.name), getattr(kept.reference, field.name)
+            getattr(one.reference, field.name), getattr(other.reference, field.name)
         )
 
 
-def cluster_of(held: MemoryCollection):
-    points = prepare(held.vectors, "chord")
-    n = len(points)
-    near = exact_neighbors(points, np.arange(n), wanted_neighbors(SETTINGS, n), "chord")
-    return cluster_graph(NeighborGraph(*near, "chord"), points, SETTINGS, exact=False).clustering
-
-
-def test_rows_that_the_run_knew_are_not_new(world) -> None:
-    held, kept, _ = world
-    new = unlabelled(rows_of(np.array([0, 3, 10, 15]), held.vectors[:4]), kept)
-    assert new.keys.tolist() == [3, 15]
-    np.testing.assert_array_equal(new.vectors, held.vectors[[1, 3]])
+def test_what_is_kept_without_some_rows_and_with_others_in_their_place(world) -> None:
+    _, kept, _ = world
+    less = kept.without(np.array([10, 15, 1990]))
+    assert less.keys.tolist() == [k for k in kept.keys.tolist() if k not in (10, 1990)]
+    changed = Kept(kept.keys[[1, 7]], kept.reference.take(np.array([150, 151])), kept.mean)
+    both = kept.patched(changed)
+    np.testing.assert_array_equal(both.keys, kept.keys)
+    assert (both.reference.labels[[1, 7]] == kept.reference.labels[[150, 151]]).all()
+    assert (both.reference.support[[1, 7]] == kept.reference.support[[150, 151]]).all()
+    same(both.patched(kept), kept)
+    same(less.patched(kept), kept)
+    other = kept.renamed({0: 7, 2: 7})
+    assert (other.reference.labels == np.array([7, 1, 7, -1])[kept.reference.labels]).all()
 
 
 def test_what_is_around_a_row_is_what_an_exact_search_finds(world) -> None:
@@ -154,12 +154,14 @@ def test_a_group_that_forms_gets_an_id_and_the_next_rows_join_it(world) -> None:
     assert (found.assigned.labels == 9).mean() > 0.9
     batch = found.batch("run-2")
     assert (np.diff(batch.keys) > 0).all()
-    later = found.extended()
+    later = kept.followed_by(found.added())
     assert (np.diff(later.keys) > 0).all()
     one = -groups(40, seed=6)[:1] - np.float32(2)
     search._collection.insert([99999], one)
     again = assign_rows(later, rows_of(np.array([99999]), one), search, QUIET)
     assert again.assigned.labels.tolist() == [9]
+    third = kept.followed_by(found.added().patched(again.added()))
+    assert third.reference.labels[third.keys == 99999].tolist() == [9]
     assert set(labels.tolist()) <= set(later.reference.labels.tolist())
 
 
@@ -180,12 +182,53 @@ def test_noise_of_the_run_joins_what_forms_around_it() -> None:
     assert joined.any()
     assert set(batch.keys[joined].tolist()) <= {200, 201, 202}
     assert set(batch.cluster_id[joined].tolist()) == {50}
-    assert (found.extended().reference.labels[batch.keys[joined]] == 50).all()
+    assert found.rejoined.tolist() == batch.keys[joined].tolist()
+    later = kept.followed_by(found.added())
+    assert (later.reference.labels[batch.keys[joined]] == 50).all()
+    assert np.isfinite(later.reference.support[batch.keys[joined]]).all()
 
 
 def _as_noise(kept: Kept, labels: np.ndarray) -> dict:
     values = {field.name: getattr(kept.reference, field.name) for field in fields(kept.reference)}
     return values | {"labels": labels, "soft": kept.reference.soft & (labels >= 0)}
+
+
+def test_rows_that_joined_a_cluster_of_the_run_vote_for_nobody(world) -> None:
+    _, kept, labels = world
+    new = groups(80, 60, 60, seed=4)[[3, 100, 170]]
+    search, rows = grown(world, [1001, 1003, 1005], new)
+    found = assign_rows(kept, rows, search, QUIET)
+    assert (found.assigned.labels >= 0).all()
+    added = found.added()
+    assert (added.reference.labels == found.assigned.labels).all()
+    later = kept.followed_by(added)
+    assert later.reference.labels[np.isin(later.keys, rows.keys)].tolist() == [-1] * 3
+    old = np.isin(later.keys, kept.keys)
+    assert (later.reference.labels[old] == labels).all()
+    twins, more = grown(world, [1, 2, 3], new)
+    alone = assign_rows(kept, more, twins, QUIET).assigned
+    twins._collection.insert(rows.keys, new)
+    beside = assign_rows(later, more, twins, QUIET).assigned
+    assert (beside.labels == alone.labels).all()
+    assert (beside.support < alone.support).all()
+
+
+def test_only_noise_near_new_rows_is_looked_at() -> None:
+    """What a search for new clusters costs does not grow with the noise of the run."""
+    strays = 40 * np.eye(8)[np.arange(150) % 8] + np.random.default_rng(0).normal(size=(150, 8))
+    vectors = np.concatenate([groups(80, 60, 60), strays]).astype(np.float32)
+    kept, labels = ran(np.arange(350), vectors, "euclidean")
+    labels = np.where(np.arange(350) >= 200, -1, labels)
+    kept = Kept(kept.keys, type(kept.reference)(**_as_noise(kept, labels)), kept.mean)
+    far = np.full((1, 8), -50, np.float32)
+    collection = MemoryCollection(np.concatenate([vectors, far]), metric="L2")
+    search, rows = Counting(collection), rows_of(np.array([350]), far)
+    found = assign_rows(kept, rows, search, QUIET)
+    assert found.assigned.labels.tolist() == [-1]
+    emerge(found, rows, search, SETTINGS, 9, QUIET)
+    k = kept.reference.n_neighbors
+    assert search.asked <= 1 + k
+    assert search.fetched <= (k + 5) * (2 + k)
 
 
 def test_no_rows_no_labels(world) -> None:
@@ -261,11 +304,34 @@ def test_a_class_of_real_texts_that_was_never_seen_gets_ids_of_its_own(news) -> 
     assert sport.any()
     old = keys[~sport][20:]
     new = np.setdiff1d(keys, old)
-    kept, labels = ran(old, vectors[old])
+    kept, _ = ran(old, vectors[old])
     rows, search = rows_of(new, vectors[new]), MemoryCandidates(MemoryCollection(vectors))
     found = emerge(assign_rows(kept, rows, search, QUIET), rows, search, SETTINGS, 99, QUIET)
     assert found.emerged is not None
     inside = np.isin(found.assigned.labels, found.emerged.ids)
     assert sport[new][inside].mean() > 0.95
     assert inside[sport[new]].mean() > 0.6
-    assert min(found.emerged.ids) > labels.max()
+    assert min(found.emerged.ids) == 99
+
+
+def test_a_class_that_comes_in_drips_is_found_as_well(news) -> None:
+    """Its first rows join what is nearest; they must not draw those that follow after them."""
+    vectors, truth = news
+    keys, sport = np.arange(len(vectors)), truth == "sport"
+    old = keys[~sport][20:]
+    coming = np.random.default_rng(0).permutation(np.setdiff1d(keys, old))
+    kept, _ = ran(old, vectors[old])
+    there, since, next_id = old, None, 99
+    for part in np.array_split(coming, 12):
+        new = np.sort(part)
+        there = np.sort(np.concatenate([there, new]))
+        search = MemoryCandidates(MemoryCollection(vectors[there], there))
+        rows, known = rows_of(new, vectors[new]), kept.followed_by(since) if since else kept
+        found = assign_rows(known, rows, search, QUIET)
+        found = emerge(found, rows, search, SETTINGS, next_id, QUIET)
+        next_id += len(found.emerged.ids) if found.emerged else 0
+        since = since.patched(found.added()) if since else found.added()
+    labels = since.reference.labels
+    assert next_id > 99
+    assert sport[since.keys[labels >= 99]].mean() > 0.95
+    assert (labels[sport[since.keys]] >= 99).mean() > 0.5

@@ -126,4 +126,4 @@ def test_labels_are_written_where_no_catalogue_can_be(tmp_path: Path) -> None:
     found = job.run()
     assert "no catalogue of the clusters is kept: permission denied" in job.listener.warnings
     assert found.facts["write"]["written"] == 3 * N
-    assert "catalogue" not in found.facts
+    assert found.facts["catalogue"] == {"error": "permission denied", "written": False}

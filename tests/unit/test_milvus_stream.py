@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -62,8 +63,8 @@ class FakeClient:
 SCAN = Scan("docs", "1@0", KeyField("key", "INT64", auto_id=False), ())
 
 
-def connection_to(client: FakeClient) -> MilvusConnection:
-    return MilvusConnection(client, ADDRESS, SERVER)
+def connection_to(client: FakeClient, patience: float = 60) -> MilvusConnection:
+    return MilvusConnection(client, replace(ADDRESS, patience=patience), SERVER)
 
 
 @pytest.fixture(autouse=True)
@@ -109,11 +110,11 @@ def test_what_may_mend_is_tried_again(error: Exception) -> None:
 
 def test_what_stays_away_is_given_up() -> None:
     client = FakeClient([1])
-    client.failures = [MilvusException(503, "service unavailable")] * (errors.ATTEMPTS + 1)
+    client.failures = [MilvusException(503, "service unavailable")] * 3
 
     with pytest.raises(BackendUnavailableError):
-        list(read_pages(connection_to(client), SCAN, 4))
-    assert len(client.failures) == 1
+        list(read_pages(connection_to(client, patience=0), SCAN, 4))
+    assert len(client.failures) == 2
 
 
 def test_what_cannot_mend_is_not_tried_again() -> None:

@@ -16,7 +16,8 @@ from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, WriteReport
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.plan import plan_arrays, plan_labels, same_labels
+from vdbcluster.pipeline.plan import plan_labels, same_labels
+from vdbcluster.pipeline.record import plan_arrays
 from vdbcluster.pipeline.write import write_labels
 
 ROWS = 12
@@ -68,6 +69,22 @@ def test_paths_are_compared_where_there_are_any() -> None:
     assert np.flatnonzero(plan.changed).tolist() == [6, 7, 9, 10]
 
 
+def test_what_was_stored_is_kept_beside_what_is_new() -> None:
+    """All of it, in the order of the rows; blank where nothing was."""
+    parts = [stored(path=PATHS).take(np.arange(6, 10)), stored().take(np.array([2, 0, 1]))]
+
+    plan = plan_labels(rows(), clustering(), parts, "now")
+
+    had = np.isin(np.arange(ROWS), [0, 1, 2, 6, 7, 8, 9])
+    assert plan.had_label.tolist() == had.tolist()
+    assert plan.old.keys.tolist() == KEYS.tolist()
+    assert plan.old.run_ids.tolist() == ["earlier" if one else "" for one in had]
+    assert plan.old_cluster_id[had].tolist() == LABELS[had].tolist()
+    assert plan.old.path is not None
+    assert plan.old.path.tolist() == [*[None] * 6, *PATHS[6:10], None, None]
+    assert plan.changed[~had].all()
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_path_of_an_earlier_run_is_written_over_with_nothing(first: int) -> None:
     """Whichever batch shows that there are any."""
@@ -104,9 +121,7 @@ def test_the_record_of_a_run_needs_no_pickle(tmp_path: Path, paths: np.ndarray |
     with np.load(tmp_path / "now" / "arrays.npz", allow_pickle=False) as kept:
         assert kept["assignment"].dtype == np.int8
         assert kept["assignment"].tolist()[:3] == [1, 0, 2]
-        assert ("path.utf8" in kept) == (paths is not None)
-        if paths is not None:
-            assert kept["path.utf8"].tobytes().decode() == "".join(paths)
+        assert ("path" in kept) == (paths is not None)
 
 
 COLUMNS = [which.column for which in LABEL_FIELDS if which.column != "run_ids"]

@@ -12,21 +12,18 @@ import pytest
 from tests.silent import Listener
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
-from vdbcluster.adapters.memory import (
-    BruteForceSearch,
-    MemoryCollection,
-    MemorySink,
-    MemorySource,
-)
+from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
+from vdbcluster.adapters.memory_neighbors import BruteForceSearch
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import CollectionChangedError, RefusedError, VdbclusterError
 from vdbcluster.graph.distance import prepare
 from vdbcluster.model.labels import LabelBatch, RowStatus, WriteOutcome, WriteWay
 from vdbcluster.model.manifest import RunManifest
+from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import known
 from vdbcluster.pipeline.neighbors import neighbor_graph
-from vdbcluster.pipeline.run import Adapters, run
+from vdbcluster.pipeline.run import run
 
 PLAIN = Settings()
 
@@ -91,7 +88,7 @@ def test_every_row_gets_a_label_and_a_second_run_writes_nothing(tmp_path: Path) 
 
 def test_a_dry_run_and_a_no_write_nothing(tmp_path: Path) -> None:
     held = MemoryCollection(blobs())
-    assert do(held, tmp_path, dry_run=True).state == "dry-run"
+    assert do(held, tmp_path, dry_run=True).state == "planned"
     with pytest.raises(RefusedError, match="nothing was written"):
         do(held, tmp_path, confirm=False)
     assert not held.labelled.any()

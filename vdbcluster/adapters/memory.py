@@ -1,8 +1,8 @@
 """The ports over plain arrays: use the library, or test the pipeline, without a database.
 
 In: vectors ``(n, d)``, by choice keys, partitions and scalar columns. Out: a ``MemoryCollection``
-and on it ``MemorySource`` (VectorSource), ``MemorySink`` (LabelSink) and ``BruteForceSearch``
-(NeighborSearch, exact). Promise: what a real collection does to a run, these do too: rows can be
+and on it ``MemorySource`` (VectorSource) and ``MemorySink`` (LabelSink); see ``memory_neighbors``
+for the search. Promise: what a real collection does to a run, these do too: rows can be
 inserted and deleted meanwhile, a dropped collection is noticed, a row of NaN is a null vector.
 
     collection = MemoryCollection(vectors)
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vdbcluster.errors import BackendError, CollectionChangedError, UsageError
-from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
+from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
 from vdbcluster.model.arrays import Keys as KeyArray
 from vdbcluster.model.collection import (
     CollectionProfile,
@@ -38,6 +38,7 @@ from vdbcluster.model.labels import (
     RowStatus,
     WriteOutcome,
     WriteWay,
+    text_of,
 )
 from vdbcluster.model.rows import VectorPage
 
@@ -193,7 +194,7 @@ class MemorySource:
 
     def count(self) -> int:
         """Rows in the selection, null vectors included."""
-        return int(np.count_nonzero(_selected(self._collection, self._partitions, self._where)))
+        return int(np.count_nonzero(selected(self._collection, self._partitions, self._where)))
 
     def pages(self) -> Iterator[VectorPage]:
         """All rows whose vector is not null, partition by partition, keys ascending."""
@@ -207,8 +208,8 @@ class MemorySource:
 
     def _rows_of(self, partition: str) -> Int64Array:
         held = self._collection
-        selected = _selected(held, (partition,), self._where)
-        rows = np.flatnonzero(selected & ~np.isnan(held.vectors).any(axis=1))
+        chosen = selected(held, (partition,), self._where)
+        rows = np.flatnonzero(chosen & ~np.isnan(held.vectors).any(axis=1))
         return rows[np.argsort(held.keys[rows], kind="stable")]
 
     def repeated_rows(self) -> int:
@@ -250,11 +251,13 @@ class MemorySink:
     def way(self) -> WriteWay:
         return WriteWay("memory", "the collection is held in memory", self._collection.name)
 
-    def stored(self) -> Iterator[LabelBatch]:
+    def stored(self, keys: KeyArray | None = None) -> Iterator[LabelBatch]:
         """One batch of all labels in the selection, keys ascending; nothing if there are none."""
         held = self._collection
-        rows = np.flatnonzero(held.labelled & _selected(held, self._partitions, self._where))
+        rows = np.flatnonzero(held.labelled & selected(held, self._partitions, self._where))
         rows = rows[np.argsort(held.keys[rows], kind="stable")]
+        if keys is not None:
+            rows = rows[np.isin(held.keys[rows], keys)]
         if rows.size:
             labels = {label.column: getattr(held, label.column)[rows] for label in LABEL_FIELDS}
             if not labels["path"].any():
@@ -277,10 +280,18 @@ class MemorySink:
         present[present] = held.partition_of[rows[present]] == partition
         rows = rows[present]
         for label, values in batch.columns():
-            getattr(held, label.column)[rows] = values[present]
+            given = text_of(values) if values.dtype == object else values
+            getattr(held, label.column)[rows] = given[present]
         held.labelled[rows] = True
         status = np.where(present, RowStatus.WRITTEN, RowStatus.VANISHED).astype(np.int8)
         return WriteOutcome(status)
+
+    def erase(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """As ``write``, but the rows are unlabelled afterwards."""
+        outcome = self.write(LabelBatch.blank(batch.keys).texts_only(), partition)
+        gone = batch.keys[outcome.status == RowStatus.WRITTEN]
+        self._collection.labelled[self._collection.positions(gone)] = False
+        return outcome
 
     def remove(self, batch: LabelBatch) -> int:  # noqa: ARG002 - labels go with their rows
         return 0
@@ -290,80 +301,15 @@ class MemorySink:
         return self._collection.keys[:0]
 
 
-class BruteForceSearch:
-    """Exact neighbours by comparing every pair, in blocks of rows; O(n^2 d) time.
-
-    ``metric``: ``euclidean``, ``chord`` (euclidean between normalised vectors) or ``angular``
-    (radians). Identical rows are at exactly 0; ties are ordered by position.
-    """
-
-    exact = True
-    measured = False
-    _BLOCK_CELLS = 4_000_000
-
-    def __init__(self, vectors: npt.ArrayLike, metric: str = "euclidean") -> None:
-        if metric not in ("euclidean", "chord", "angular"):
-            raise UsageError(f"metric {metric!r} is not euclidean, chord or angular")
-        self._metric = metric
-        points = np.asarray(vectors, np.float64)
-        if metric != "euclidean":
-            norms = np.linalg.norm(points, axis=1, keepdims=True)
-            points = points / np.where(norms == 0, 1.0, norms)
-        self._points: Float64Array = points
-        self._squares: Float64Array = np.einsum("ij,ij->i", points, points)
-
-    @property
-    def description(self) -> str:
-        return "brute force in memory, exact"
-
-    @property
-    def metric(self) -> str:
-        return self._metric
-
-    def search(self, which: Int64Array, n_neighbors: int) -> tuple[Int32Array, Float32Array]:
-        """See ``ports.NeighborSearch``."""
-        which = np.asarray(which, np.int64)
-        indices = np.full((len(which), n_neighbors), -1, np.int32)
-        distances = np.full((len(which), n_neighbors), np.inf, np.float32)
-        found = min(n_neighbors, len(self._points) - 1)
-        block = max(1, self._BLOCK_CELLS // max(1, len(self._points)))
-        for begin in range(0, len(which) if found > 0 else 0, block):
-            rows = which[begin : begin + block]
-            rough = self._rough(rows)
-            for i, row in enumerate(rows):
-                near, exact = self._nearest(int(row), rough[i], found)
-                indices[begin + i, :found], distances[begin + i, :found] = near, exact
-        return indices, distances
-
-    def _rough(self, rows: Int64Array) -> Float64Array:
-        """Squared distances to all points, off by rounding; self is infinitely far."""
-        dots = self._points[rows] @ self._points.T
-        rough: Float64Array = self._squares[rows, None] + self._squares[None, :] - 2.0 * dots
-        rough[np.arange(len(rows)), rows] = np.inf
-        return rough
-
-    def _nearest(self, row: int, rough: Float64Array, k: int) -> tuple[Int64Array, Float64Array]:
-        """The k nearest, measured again by differences, so that identical rows are at 0."""
-        # Slack for rounding, and for all that float32 will not tell apart from the k-th.
-        kth = max(float(np.partition(rough, k - 1)[k - 1]), 0.0)
-        slack = 1e-12 * float(self._squares.max() + 1.0) + 1e-6 * kth
-        candidates = np.flatnonzero(rough <= kth + slack)
-        exact = np.linalg.norm(self._points[candidates] - self._points[row], axis=1)
-        if self._metric == "angular":
-            exact = 2.0 * np.arcsin(np.minimum(exact / 2.0, 1.0))
-        # Compared as they are returned: what float32 cannot tell apart is a tie.
-        order = np.lexsort((candidates, exact.astype(np.float32)))[:k]
-        return candidates[order], exact[order]
-
-
 def _as_keys(keys: npt.ArrayLike) -> KeyArray:
     found = np.asarray(keys)
     return found.astype(np.int64) if found.dtype.kind in "iu" else found.astype(object)
 
 
-def _selected(
+def selected(
     collection: MemoryCollection, partitions: tuple[str, ...], where: Where | None
 ) -> BoolArray:
+    """Which rows are in the partitions (all, if none is named) and satisfy the condition."""
     chosen = np.ones(len(collection), np.bool_)
     if partitions:
         chosen &= np.isin(collection.partition_of.astype(str), partitions)

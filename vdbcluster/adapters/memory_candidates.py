@@ -1,14 +1,14 @@
 """``CandidateSearch`` over a ``MemoryCollection``, by comparing every pair.
 
-In: a ``MemoryCollection``. Out: keys of near rows, vectors of keys. Promise: exact, ties in order
-of key; rows inserted or deleted between two calls are seen by the second.
+In: a ``MemoryCollection``, a selection of it. Out: keys of near rows, vectors of keys. Promise:
+exact, ties in order of key; rows inserted or deleted between two calls are seen by the second.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from vdbcluster.adapters.memory import MemoryCollection
+from vdbcluster.adapters.memory import MemoryCollection, Where, selected
 from vdbcluster.model.arrays import BoolArray, Float32Array, Keys
 
 _BLOCK_CELLS = 4_000_000
@@ -17,8 +17,16 @@ _BLOCK_CELLS = 4_000_000
 class MemoryCandidates:
     """See ``ports.candidates``."""
 
-    def __init__(self, collection: MemoryCollection) -> None:
+    def __init__(
+        self,
+        collection: MemoryCollection,
+        *,
+        partitions: tuple[str, ...] = (),
+        where: Where | None = None,
+    ) -> None:
         self._collection = collection
+        self._partitions = partitions
+        self._where = where
 
     @property
     def description(self) -> str:
@@ -27,7 +35,7 @@ class MemoryCandidates:
     def propose(self, vectors: Float32Array, limit: int) -> tuple[Keys, BoolArray]:
         """See the port; by the metric of the collection."""
         held = self._collection
-        rows = np.flatnonzero(~np.isnan(held.vectors).any(axis=1))
+        rows = np.flatnonzero(self._selected() & np.isfinite(held.vectors).all(axis=1))
         rows = rows[np.argsort(held.keys[rows], kind="stable")]
         found = min(limit, len(rows))
         keys = np.full((len(vectors), limit), held.keys[0] if len(held) else 0, held.keys.dtype)
@@ -41,10 +49,15 @@ class MemoryCandidates:
 
     def vectors(self, keys: Keys) -> Float32Array:
         """See the port."""
-        at = self._collection.positions(keys)
-        found = np.full((len(keys), self._collection.vectors.shape[1]), np.nan, np.float32)
-        found[at >= 0] = self._collection.vectors[at[at >= 0]]
+        held = self._collection
+        at = held.positions(keys)
+        at[at >= 0] = np.where(self._selected()[at[at >= 0]], at[at >= 0], -1)
+        found = np.full((len(keys), held.vectors.shape[1]), np.nan, np.float32)
+        found[at >= 0] = held.vectors[at[at >= 0]]
         return found
+
+    def _selected(self) -> BoolArray:
+        return selected(self._collection, self._partitions, self._where)
 
     def _distances(self, queries: Float32Array, base: Float32Array) -> np.ndarray:
         left, right = queries.astype(np.float64), base.astype(np.float64)

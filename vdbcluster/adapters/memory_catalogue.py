@@ -15,6 +15,8 @@ from dataclasses import replace
 from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.errors import CollectionChangedError
 from vdbcluster.model.catalogue import Catalogue, fitted
+from vdbcluster.model.edits import edited
+from vdbcluster.ports.catalogue import Change, no_catalogue
 
 
 class MemoryCatalogue:
@@ -35,8 +37,11 @@ class MemoryCatalogue:
             return None
         return held
 
-    def replace(self, catalogue: Catalogue) -> None:
+    def replace(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> None:
         """See ``ports.catalogue``."""
+        now = self.read()
+        if since is not None and now is not None:
+            catalogue = edited(catalogue, since=since, now=now)
         if catalogue.identity != self._collection.identity:
             raise CollectionChangedError(
                 f"the catalogue belongs to an earlier collection {self._collection.name!r}; "
@@ -46,6 +51,14 @@ class MemoryCatalogue:
         if any(e.centroid is not None and e.centroid.shape != (dim,) for e in catalogue.entries):
             raise ValueError(f"centroids of {self._collection.name!r} must have {dim} values")
         self._held = replace(catalogue, entries=tuple(map(fitted, catalogue.entries)))
+
+    def edit(self, change: Change) -> Catalogue:
+        """See ``ports.catalogue``."""
+        held = self.read()
+        if held is None:
+            raise no_catalogue(self._collection.name)
+        self._held = held.having(map(fitted, change(held)))
+        return self._held
 
     def remove(self) -> None:
         self._held = None

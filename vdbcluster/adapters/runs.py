@@ -1,7 +1,12 @@
-"""Runs in a directory: ``<dir>/<run id>/manifest.json`` and ``arrays.npz``.
+"""Runs in a directory: ``<dir>/<run id>/manifest.json``, ``arrays.npz`` and ``<part>.npz``.
 
+In: see ``ports.runs``. Out: the same after a crash, on another machine, or by another version.
 Promise: a file is written beside its place and renamed into it, so that a killed process leaves
-the old one or the new one, never half; nothing is pickled.
+the old one or the new one, never half; nothing is pickled, and nothing that is read can run code.
+
+    runs = RunDirectory(Path("vdbcluster-runs"))
+    runs.save_arrays(run_id, {"keys": keys})
+    runs.load_arrays(run_id)["keys"]
 """
 
 from __future__ import annotations
@@ -9,15 +14,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.adapters.npz import DAMAGED, read_npz, write_npz
 from vdbcluster.adapters.replacing import replacing
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest
+
+MANIFEST = "manifest.json"
+ELSEWHERE = "name another directory with --runs-dir, or run again"
+DAMAGE = "put a copy of it back, or remove its directory"
 
 
 class RunDirectory:
@@ -42,11 +52,80 @@ class RunDirectory:
 
     def save(self, manifest: RunManifest) -> None:
         text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-        self._put(manifest.run_id, "manifest.json", lambda file: file.write(text.encode()))
+        self._put(manifest.run_id, MANIFEST, lambda file: file.write(text.encode()))
 
-    def save_arrays(self, run_id: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        flat = {k: v for name, array in arrays.items() for k, v in _flat(name, array).items()}
-        self._put(run_id, "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **flat))
+    def load(self, run_id: str) -> RunManifest:
+        if run_id not in self.ids():
+            raise UsageError(self._unknown(run_id))
+        place = self.path(run_id) / MANIFEST
+        try:
+            manifest = RunManifest.from_json(json.loads(place.read_bytes()))
+        except OSError as error:
+            raise _unreadable(place, error.strerror) from error
+        except (VdbclusterError, ValueError, RecursionError) as error:
+            raise _unreadable(place, str(error)) from error
+        if manifest.run_id != run_id:
+            raise _unreadable(place, f"it is that of run {manifest.run_id!r}")
+        return manifest
+
+    def ids(self) -> tuple[str, ...]:
+        try:
+            folders = [path for path in self._root.iterdir() if path.is_dir()]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise _unreadable(self._root, error.strerror) from error
+        return tuple(sorted(folder.name for folder in folders if _files(folder)))
+
+    def every(self) -> tuple[RunManifest, ...]:
+        found = []
+        for run_id in self.ids():
+            try:
+                found.append(self.load(run_id))
+            except VdbclusterError:
+                continue  # ``ids`` has it, and ``load`` says what is wrong
+        return tuple(sorted(found, key=lambda manifest: (manifest.started, manifest.run_id)))
+
+    def save_arrays(
+        self, run_id: str, arrays: Mapping[str, NDArray[Any]], part: str = "plan"
+    ) -> None:
+        self._put(run_id, _file(part), lambda file: write_npz(file, arrays))
+
+    def load_arrays(self, run_id: str, part: str = "plan") -> dict[str, NDArray[Any]]:
+        if run_id not in self.ids():
+            raise UsageError(self._unknown(run_id))
+        place = self.path(run_id) / _file(part)
+        try:
+            return read_npz(place)
+        except FileNotFoundError as error:
+            raise VdbclusterError(
+                f"the run {run_id} has recorded no {part} ({place} is not there); it ended before "
+                "that, or an earlier version made it; run again"
+            ) from error
+        except DAMAGED as error:
+            raise _unreadable(place, str(error) or type(error).__name__) from error
+
+    def remove(self, run_id: str) -> None:
+        """Only files that are ours; the manifest last, so that a half removed run is still told."""
+        if run_id not in self.ids():
+            return
+        folder = self.path(run_id)
+        try:
+            for file in sorted(_files(folder), key=lambda path: path.name == MANIFEST):
+                file.unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        except OSError as error:
+            raise VdbclusterError(
+                f"the record of the run {folder} cannot be removed ({error.strerror})"
+            ) from error
+
+    def _unknown(self, run_id: str) -> str:
+        ids = self.ids()
+        if not ids:
+            return f"there is no run in {self._root}; {ELSEWHERE}"
+        near = get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[-3:]
+        return f"there is no run {run_id!r} in {self._root}; there are {', '.join(near)}"
 
     def _put(self, run_id: str, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write beside the place, then take it; ``VdbclusterError`` if that fails."""
@@ -72,12 +151,16 @@ class RunDirectory:
         return folder / name
 
 
-def _flat(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Strings become UTF-8 bytes and the offsets where each ends; all else stays as it is."""
-    if array.dtype != object:
-        return {name: array}
-    texts = [str(value).encode() for value in array]
-    return {
-        f"{name}.utf8": np.frombuffer(b"".join(texts), np.uint8),
-        f"{name}.ends": np.cumsum([len(text) for text in texts], dtype=np.int64),
-    }
+def _file(part: str) -> str:
+    return "arrays.npz" if part == "plan" else f"{part}.npz"
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files of a run, also those that a killed process left beside their place."""
+    patterns = (MANIFEST, "*.npz", f".{MANIFEST}.*", ".*.npz.*")
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
+def _unreadable(place: Path, why: str | None) -> VdbclusterError:
+    reason = " ".join((why or "unknown").split())
+    return VdbclusterError(f"the record of the run {place} cannot be read ({reason}); {DAMAGE}")

@@ -7,14 +7,21 @@ from typing import Annotated
 import typer
 
 from vdbcluster import __version__
+from vdbcluster.cli.assign import assign
+from vdbcluster.cli.clusters import clusters
 from vdbcluster.cli.demo import demo
+from vdbcluster.cli.diff import diff
 from vdbcluster.cli.embed_server import embed_server
 from vdbcluster.cli.evaluate import evaluate
 from vdbcluster.cli.ingest import ingest
 from vdbcluster.cli.inspect import inspect
 from vdbcluster.cli.options import with_settings
-from vdbcluster.cli.run import run
+from vdbcluster.cli.rollback import rollback
+from vdbcluster.cli.run import apply, plan, run
+from vdbcluster.cli.runs import runs
 from vdbcluster.cli.sweep import sweep
+from vdbcluster.cli.worker import worker
+from vdbcluster.config.milvus import CONNECTION
 
 app = typer.Typer(
     name="vdbcluster",
@@ -44,7 +51,32 @@ def top(
     """
 
 
-app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(run))
+app.command()(
+    with_settings("milvus", "neighbors", "cluster", "write", "lock", "gate", "run", "telemetry")(
+        run
+    )
+)
+app.command()(
+    with_settings(
+        "milvus", "neighbors", "cluster", "write", "gate", "run", telemetry=("log_format", "job")
+    )(plan)
+)
+app.command()(
+    with_settings(
+        "gate",
+        "lock",
+        "telemetry",
+        milvus=CONNECTION,
+        run=("runs_dir",),
+    )(apply)
+)
+app.command()(with_settings(milvus=CONNECTION, run=("runs_dir",))(diff))
+app.command()(with_settings("lock", "telemetry", milvus=CONNECTION, run=("runs_dir",))(rollback))
+app.command()(
+    with_settings("milvus", "assign", "lock", "run", "telemetry", write=("label_prefix",))(assign)
+)
+app.add_typer(runs, name="runs")
+app.add_typer(clusters, name="clusters")
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(evaluate))
 app.command()(
@@ -68,9 +100,27 @@ app.command()(
         "source",
         "embed",
         "ingest",
-        milvus=("uri", "token", "db", "collection", "timeout"),
+        milvus=(
+            *(name for name in CONNECTION if name not in ("page_bytes", "load")),
+            "db",
+            "collection",
+        ),
         write=("label_prefix",),
         run=("runs_dir",),
     )(ingest)
 )
 app.command("embed-server")(embed_server)
+app.command()(
+    with_settings(
+        "milvus",
+        "neighbors",
+        "cluster",
+        "assign",
+        "write",
+        "lock",
+        "gate",
+        "run",
+        "telemetry",
+        "worker",
+    )(worker)
+)

@@ -13,6 +13,7 @@ from vdbcluster.cli.render import print_json
 from vdbcluster.config.settings import Settings
 
 if TYPE_CHECKING:
+    from vdbcluster.pipeline.holdout import HoldOut
     from vdbcluster.quality.report import ClusterQuality, Spread
     from vdbcluster.quality.scores import TruthReport
     from vdbcluster.wiring.evaluation import Evaluation, Resampled
@@ -87,6 +88,7 @@ def _lines(found: Evaluation) -> list[tuple[str, str]]:
         ("agreement", f"{graph.agreement:.0%} of a clustered row's neighbours are in its cluster"),
     ]
     lines += _stability(found.resampled) if found.resampled else []
+    lines += [("assign", _assigned(found.assigned))] if found.assigned else []
     if found.truth:
         lines.append(("truth", _truth(found.truth, found.truth_field, found.without_truth)))
     return lines
@@ -111,6 +113,14 @@ def _stability(found: Resampled) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+def _assigned(found: HoldOut) -> str:
+    return (
+        f"{found.same:.0%} of {found.rows:,} rows held out get what clustering them all gives them "
+        f"({found.same_others:.0%} of the others do), AMI {found.ami:.3f}; noise "
+        f"{found.noise:.0%}, else {found.noise_whole:.0%}"
+    )
 
 
 def _spread(values: Spread) -> str:

@@ -1,8 +1,8 @@
 """``vdbcluster``: what the command ends with.
 
-Exit codes: 0 done, 1 error, 2 wrong use, 4 refused by a safety check, 130 interrupted. An error is
-one line on standard error; ``-v`` shows where it came from. Nothing heavy is imported up here, so
-that an interrupt is answered from the start.
+Exit codes: 0 done, 1 error, 2 wrong use, 3 the plan has changes, 4 refused by a safety check, 5
+locked by another run, 130 interrupted. An error is one line on standard error; ``-v`` shows where
+it came from. Nothing heavy is imported up here, so that an interrupt is answered from the start.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from vdbcluster.cli.ending import say_last
+from vdbcluster.cli.hiding import hide_secrets
 from vdbcluster.cli.printable import printable
 from vdbcluster.errors import VdbclusterError
 
@@ -28,6 +30,7 @@ INTERRUPT_LINE = "vdbcluster: interrupted; no row was harmed. Run the same comma
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    hide_secrets()
     signal.signal(signal.SIGTERM, _as_interrupt)
     gc.set_threshold(OBJECTS, 20, 100)
     atexit.register(gc.freeze)  # last of all: the process ends, so nobody has to look for garbage
@@ -60,8 +63,9 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end(line: str, code: int) -> NoReturn:
-    if line:
-        sys.stderr.write(printable(" ".join(line.split())) + "\n")
+    line = " ".join(line.split())
+    if line and not say_last(line.removeprefix("vdbcluster: "), code):
+        sys.stderr.write(printable(line) + "\n")
     sys.stderr.flush()
     try:
         sys.stdout.flush()

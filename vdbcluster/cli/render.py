@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vdbcluster.cli.render_plan import has_changes, plan_lines
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.inspection import Inspection
 from vdbcluster.model.manifest import RunManifest
@@ -105,7 +106,9 @@ def _identity(facts: Mapping[str, Any]) -> str:
     if not kept and set(events) <= {"born"}:
         return ""
     others = ", ".join(f"{count} {kind.replace('-', ' ')}" for kind, count in events.items())
-    return f"{kept} clusters keep their id" + (f"; {others}" if others else "")
+    held = facts["identity"].get("held", 0)
+    stay = f"; {held:,} border rows stay where they were" if held else ""
+    return f"{kept} clusters keep their id" + (f"; {others}" if others else "") + stay
 
 
 def _recall(audit: Mapping[str, Any]) -> str:
@@ -118,11 +121,8 @@ def _recall(audit: Mapping[str, Any]) -> str:
 
 
 def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
-    plan = manifest.facts["plan"]
     if "write" not in manifest.facts:
-        return [
-            ("would write", f"{plan['changed']:,} rows, {plan['moved']:,} of them move cluster")
-        ]
+        return plan_lines(manifest)
     write = manifest.facts["write"]
     skipped = write["vanished"] + write["skipped"]
     lines = [
@@ -162,8 +162,12 @@ def _cluster_table(manifest: RunManifest) -> Table:
 
 
 def _next_step(manifest: RunManifest) -> str:
-    if manifest.state == "dry-run":
-        return "Dry run: nothing was written. Leave out --dry-run to write the labels."
+    if manifest.state == "rolled-back":
+        return "It was rolled back: the labels of before are there again."
+    if "write" not in manifest.facts:
+        if not has_changes(manifest):
+            return "Nothing would change, and nothing was written."
+        return f"Nothing was written. To write it: vdbcluster apply {manifest.run_id}"
     if not manifest.clusters:
         return "No cluster was found; lower --min-cluster-size, or pass --allow-single-cluster."
     way, chosen = manifest.facts["way"], manifest.selection["filter"]

@@ -14,12 +14,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,30 +23,27 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from vdbcluster.config.assign import AssignSettings
 from vdbcluster.config.base import Auto, Count, Section, Share, Size, setting
+from vdbcluster.config.gate import GateSettings
 from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettings
+from vdbcluster.config.lock import LockSettings
+from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.telemetry import TelemetrySettings
+from vdbcluster.config.worker import WorkerSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.params import Join, Method, SelectionMethod
 
 CONFIG_FILE = "vdbcluster.toml"
 ENV_PREFIX = "VDBCLUSTER__"
 FEW_NEIGHBORS = 30
+SECRET: dict[str, set[str]] = {
+    "milvus": {"token", "uri"},
+    "embed": {"api_key", "base_url"},
+    "telemetry": {"webhook", "pushgateway"},
+}
+"""What no record may hold: secrets, and addresses that may have a password in them."""
 MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strangers included
-
-
-class MilvusSettings(Section):
-    """Rows: server, collection, vector field, filter, partitions."""
-
-    uri: str = setting("milvus.db", "Milvus Lite file, or URI of a Milvus server or cluster.")
-    token: SecretStr = setting(SecretStr(""), "API key or user:password.")
-    db: str = setting("", "Database on the server; empty is its default database.")
-    collection: str = setting("", "Collection (or alias) to work on.")
-    vector_field: str = setting("", "Vector field; may be left out where there is only one.")
-    filter: str = setting("", "Milvus filter expression: work on these rows only.")
-    partitions: tuple[str, ...] = setting((), "Work on this partition; repeatable.", "--partition")
-    timeout: float = setting(60.0, "Seconds to wait for one answer of the server.", gt=0)
-    page_bytes: int = setting(16 << 20, "Bytes of vectors asked for at once.", ge=1 << 16)
-    load: bool = setting(False, "Load the collection if it is not loaded.")
 
 
 class NeighborSettings(Section):
@@ -146,6 +138,11 @@ class ClusterSettings(Section):
     resamples: int = setting(
         5, "Samples of the graph that give each cluster its stability; 0 is none.", ge=0, le=100
     )
+    hold: Share = setting(
+        0.0,
+        "By what share of its neighbours another cluster must be ahead before a labelled row "
+        "leaves its own (0.05 for a schedule); 0 writes every row as found.",
+    )
     certify: bool = setting(
         False, "Search again until every merge is proven equal to HDBSCAN on the vectors."
     )
@@ -203,10 +200,15 @@ class Settings(BaseSettings):
     neighbors: NeighborSettings = NeighborSettings()
     cluster: ClusterSettings = ClusterSettings()
     write: WriteSettings = WriteSettings()
+    lock: LockSettings = LockSettings()
+    gate: GateSettings = GateSettings()
+    assign: AssignSettings = AssignSettings()
     run: RunSettings = RunSettings()
     source: SourceSettings = SourceSettings()
     embed: EmbedSettings = EmbedSettings()
     ingest: IngestSettings = IngestSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    worker: WorkerSettings = WorkerSettings()
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:
@@ -326,5 +328,6 @@ def _one_line(error: ValidationError) -> str:
         return message
     if first["type"] == "extra_forbidden":
         return f"there is no setting {where}; see vdbcluster run --help"
-    value = "" if "token" in where else f" (it is {first.get('input')!r})"
+    secret = "." not in where or re.search("token|key|uri|url|webhook|gateway", where)
+    value = "" if secret else f" (it is {first.get('input')!r})"
     return f"the setting {where} is wrong: {message}{value}"

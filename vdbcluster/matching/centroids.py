@@ -25,11 +25,11 @@ def nearest_pairs(
     asked = np.flatnonzero(may_new)
     if len(olds) < 2 or not may_old.any() or not len(asked):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    old, distance = _nearest(news[asked], olds, np.full(len(asked), -1))
+    old, distance = nearest(news[asked], olds, np.full(len(asked), -1))
     mine = np.flatnonzero(may_old[old])
     named = np.unique(old[mine])
     gap = np.zeros(len(olds))
-    gap[named] = _nearest(olds[named], olds, named)[1]
+    gap[named] = nearest(olds[named], olds, named)[1]
     mine = mine[distance[mine] <= reach * gap[old[mine]]]
     mine = mine[np.lexsort((asked[mine], distance[mine], old[mine]))]
     taken, first = np.unique(old[mine], return_index=True)
@@ -47,10 +47,13 @@ def centroids_of_groups(
     return total
 
 
-def _nearest(
+def nearest(
     points: Float64Array, base: Float64Array, left_out: Int64Array
 ) -> tuple[Int64Array, Float64Array]:
-    """The nearest of ``base`` to each point, but for the position in ``left_out`` (-1: none)."""
+    """The nearest of ``base`` to each point, but for the position in ``left_out`` (-1: none).
+
+    Positions and distances, ``(p,)`` each; the first of equals.
+    """
     lengths = np.einsum("ij,ij->i", base, base)
     found = np.empty(len(points), np.int64)
     squares = np.empty(len(points))

@@ -8,7 +8,8 @@ with ids that pass on one to one.
 A new id split from the old one that more than half of its known rows come from (rows that were in
 a cluster before), a retired id merged into the one that has more than half of its rows that are in
 a cluster now; in both cases these must be ``EVIDENCE`` of all its rows, or it was simply born, or
-died. Ids that people joined since the last time have merged by their word, whatever their rows do.
+died. Ids that people joined since the last time have merged by their word, whatever their rows do;
+one that they took out of a join, and that has no rows yet, begins anew, or died.
 """
 
 from __future__ import annotations
@@ -69,15 +70,16 @@ class _History:
         same = old == new
         self.kept = dict(zip(old[same].tolist(), shared.rows[same].tolist(), strict=True))
         self.went, self.came = _Shares(old, new, shared.rows), _Shares(new, old, shared.rows)
-        born, retired = self.after.keys() - self.before.keys(), self.before.keys() - self.after
-        self.split_from = _main(born, self.came, self.after)
+        self.born = {i for i in self.after if not self.before.get(i)}
+        retired = self.before.keys() - self.after
+        self.split_from = _main(self.born, self.came, self.after)
         self.merged_into = _main(retired, self.went, self.before)
 
     def states(self) -> list[Event]:
         return [self._state(i) for i in self.before.keys() | self.after.keys()]
 
     def _state(self, i: int) -> Event:
-        if i not in self.before:
+        if i in self.born:
             kind = EventKind.SPLIT_FROM if i in self.split_from else EventKind.BORN
             return self._event(kind, i, _listed(self.came.of(i), self.after[i]))
         if i not in self.after:

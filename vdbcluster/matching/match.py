@@ -4,8 +4,10 @@ In: ``Previous``, new labels ``(n,)``. Out: ``Matching``.
 Promise: same clusters, same ids, whatever the numbering of the new labels; equal candidates are
 told apart by the older (smaller) id and by the smallest key among the rows of a cluster.
 
-1. What people joined stays joined: new clusters that each have more than half of their known rows
-   (rows that were in a cluster before) from one id that others were joined into, are one cluster.
+1. What people joined stays joined: a new cluster that is again one that was joined into an id (see
+   ``again``) has that id, beside the one that inherits it below. Where nothing is known of what was
+   joined, all new clusters that each have more than half of their known rows (rows that were in a
+   cluster before) from that id are one cluster. What people parted again has its own id back.
 2. By rows: of all pairs that ``MatchParams`` admits, the assignment that keeps the most pinned ids,
    and then the most rows.
 3. What rows cannot tell, because they were replaced (on either side fewer than ``share`` of the
@@ -16,10 +18,12 @@ told apart by the older (smaller) id and by the smallest key among the rows of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vdbcluster.matching.again import Returned, again
 from vdbcluster.matching.centroids import centroids_of_groups, nearest_pairs
 from vdbcluster.matching.lineage import lineage
 from vdbcluster.matching.overlap import Overlap, Settled, overlap, settle
@@ -52,19 +56,20 @@ def match(
         raise ValueError(f"{len(labels)} rows have a new label, {previous.n_rows} an old one")
     before = settle(previous)
     now = _numbered(labels, keys, before)
+    middles = None
+    if centroids is not None and previous.centroids is not None:
+        middles = _centroids(previous, before, centroids, labels, now)
     heirs = _Heirs.none(len(now.sizes))
-    _by_rows(before, now, params, heirs)
-    unclear = _unclear(before, now, params, heirs)
-    _by_exemplars(previous, before, now, unclear, heirs)
-    if centroids is not None and previous.centroids is not None and params.reach > 0:
-        olds, news = _centroids(previous, before, centroids, labels, now)
-        unclear = _unclear(before, now, params, heirs)
-        pairs = nearest_pairs(olds, news, unclear.old, unclear.new, params.reach)
-        heirs.add(*pairs, Basis.CENTROID)
+    returned = again(previous, before, now.labels, now.sizes, middles, params)
+    for one in returned:
+        heirs.add(one.heir, one.cluster, one.basis)
+    _inherit(previous, before, _without(now, returned), middles, params, heirs)
     ids, next_id = _with_new_ids(before, now, heirs, previous.first_free)
-    stable = np.append(ids, NOISE)[now.labels]
+    own = ids.copy()
+    own[[one.cluster for one in returned]] = [one.id for one in returned]
+    events = lineage(previous, np.append(ids, NOISE)[now.labels])
     basis = tuple(_BASES[code] for code in heirs.basis[now.group])
-    return Matching(ids[now.group], basis, lineage(previous, stable), next_id)
+    return Matching(ids[now.group], own[now.group], basis, events, next_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +98,34 @@ class _Heirs:
     def none(g: int) -> _Heirs:
         return _Heirs(np.full(g, -1, np.int64), np.full(g, _BASES.index(Basis.NEW), np.int64))
 
-    def add(self, old: Int64Array, new: Int64Array, basis: Basis) -> None:
+    def add(self, old: Int64Array | int, new: Int64Array | int, basis: Basis) -> None:
         self.old[new] = old
         self.basis[new] = _BASES.index(basis)
+
+
+def _inherit(
+    previous: Previous,
+    before: Settled,
+    now: _Now,
+    middles: tuple[Float64Array, Float64Array] | None,
+    params: MatchParams,
+    heirs: _Heirs,
+) -> None:
+    """By rows, then by exemplars, then by centroids."""
+    _by_rows(before, now, params, heirs)
+    _by_exemplars(previous, before, now, _unclear(before, now, params, heirs), heirs)
+    if middles is not None and params.reach > 0:
+        unclear = _unclear(before, now, params, heirs)
+        pairs = nearest_pairs(*middles, unclear.old, unclear.new, params.reach)
+        heirs.add(*pairs, Basis.CENTROID)
+
+
+def _without(now: _Now, returned: Sequence[Returned]) -> _Now:
+    """The same clusters, but those that are spoken for have no rows to count."""
+    if not returned:
+        return now
+    taken = np.isin(now.labels, [one.cluster for one in returned])
+    return replace(now, labels=np.where(taken, NOISE, now.labels))
 
 
 def _numbered(labels: Int64Array, keys: Keys | None, before: Settled) -> _Now:
@@ -117,7 +147,7 @@ def _numbered(labels: Int64Array, keys: Keys | None, before: Settled) -> _Now:
 def _joined(before: Settled, labels: Int64Array, c: int) -> Int64Array:
     """Group of each cluster ``(c,)``, numbered by the first cluster of each."""
     shared = overlap(before.labels, labels, len(before.ids), c)
-    mine = (shared.share_of_new > 0.5) & before.joined[shared.old]
+    mine = (shared.share_of_new > 0.5) & before.whole[shared.old]
     first = np.full(len(before.ids), c)
     np.minimum.at(first, shared.old[mine], shared.new[mine])
     leader = np.arange(c)

@@ -20,8 +20,9 @@ class Settled:
     """The last clustering by position in ``ids (m,)``, which are live and nobody's alias.
 
     ``labels (n,)``: position of the row's cluster, -1 where it was noise or had no label.
-    ``joined (m,) bool``: people joined others into it. ``gone``: pairs (alias, heir) of live ids
-    that were joined since. ``source (live,)``: position in ``ids`` of each live id of ``Previous``.
+    ``joined (m,) bool``: people joined others into it; ``whole (m,) bool``: of some of these
+    nothing is known that would tell them from it. ``gone``: pairs (alias, heir) of live ids that
+    were joined since. ``source (live,)``: position in ``ids`` of each live id of ``Previous``.
     """
 
     labels: Int64Array
@@ -29,6 +30,7 @@ class Settled:
     sizes: Int64Array
     pinned: BoolArray
     joined: BoolArray
+    whole: BoolArray
     source: Int64Array
     gone: tuple[tuple[int, int], ...]
 
@@ -44,7 +46,10 @@ def settle(previous: Previous) -> Settled:
     pinned = np.bincount(source, previous.pinned, minlength=len(ids)) > 0
     gone = tuple((int(i), int(end)) for i, end in zip(previous.ids, own, strict=True) if i != end)
     labels = _positions(previous, heirs, ids)
-    return Settled(labels, ids, sizes, pinned, np.isin(ids, list(heirs.values())), source, gone)
+    known = {former.id for former in previous.former}
+    whole = np.isin(ids, [end for start, end in heirs.items() if start not in known])
+    joined = np.isin(ids, list(heirs.values()))
+    return Settled(labels, ids, sizes, pinned, joined, whole, source, gone)
 
 
 def _positions(previous: Previous, heirs: dict[int, int], ids: Int64Array) -> Int64Array:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int32Array, Int64Array
-from vdbcluster.model.hierarchy import NOISE, Assignment
+from vdbcluster.model.hierarchy import assignment_of
+from vdbcluster.model.neighbors import check_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Reference:
     float32``; ``soft (n,) bool``. On the neighbour graph as it was searched, not smoothed:
     ``core_distances (n,) float32`` to the ``min_samples``-th neighbour, +inf where there are fewer,
     and ``support (n,) float32``, the share of its neighbourhood in its own cluster (``assign``).
-    Both are NaN for rows that were assigned later: these vote, but set no bounds.
+    Both are NaN for rows that were assigned later: these set no bounds.
     Raises ``ValueError`` for arrays of different length.
     """
 
@@ -66,18 +67,6 @@ class Reference:
     @property
     def n_rows(self) -> int:
         return int(self.labels.shape[0])
-
-    def extended(self, assigned: Assigned) -> Reference:
-        """With later rows behind the others, so that they vote on those that come after them."""
-        unknown = np.full(assigned.labels.shape[0], np.nan, np.float32)
-        return replace(
-            self,
-            labels=np.concatenate([self.labels, assigned.labels]),
-            probabilities=np.concatenate([self.probabilities, assigned.probabilities]),
-            soft=np.concatenate([self.soft, assigned.soft]),
-            core_distances=np.concatenate([self.core_distances, unknown]),
-            support=np.concatenate([self.support, unknown]),
-        )
 
     def take(self, rows: BoolArray | Int64Array) -> Reference:
         """A selection of its rows (mask or positions)."""
@@ -104,16 +93,7 @@ class Surroundings:
     distances: Float32Array
 
     def __post_init__(self) -> None:
-        if self.indices.ndim != 2 or self.indices.shape != self.distances.shape:
-            raise ValueError(
-                f"indices {self.indices.shape} and distances {self.distances.shape} "
-                "must both be (n_rows, n_neighbors)"
-            )
-        if self.indices.dtype != np.int32 or self.distances.dtype != np.float32:
-            raise ValueError(
-                f"indices must be int32 and distances float32, "
-                f"not {self.indices.dtype} and {self.distances.dtype}"
-            )
+        check_lists(self.indices, self.distances)
 
     @property
     def n_rows(self) -> int:
@@ -147,7 +127,4 @@ class Assigned:
     @property
     def assignment(self) -> np.ndarray:
         """How each row came to its label, ``(m,) object`` of ``Assignment``."""
-        found = np.full(self.labels.shape[0], Assignment.CORE, object)
-        found[self.soft] = Assignment.SOFT
-        found[self.labels == NOISE] = Assignment.NOISE
-        return found
+        return assignment_of(self.labels, self.soft)

@@ -38,6 +38,8 @@ class ClusterState(StrEnum):
     LIVE = "live"
     RETIRED = "retired"
     """It has no rows any more; its id is not given to another."""
+    MERGED = "merged"
+    """People merged it into another, whose id its rows have now; its size is that of its part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class CatalogueEntry:
     ``centroid``: ``(d,) float32``, None where means of vectors mean nothing (binary vectors).
     ``medoid_key``: the row in its middle; ``exemplar_keys``: a few rows that show what it is.
     ``persistence``: in [0, 1]; ``stability``: mean Jaccard under resampling, in [0, 1], None where
-    it was not measured. ``pinned``, ``hidden``: said by people. ``lineage``: a JSON array of what
+    it was not measured. ``pinned``, ``hidden``: said by people; ``merged_into``: the id that they
+    merged it into, None unless its state is merged. Of a cluster that others were merged into,
+    ``exemplar_keys`` are those of its own part. ``lineage``: a JSON array of what
     became of the cluster, oldest first. ``first_*``, ``last_*``: the run that first and last found
     it, and when, as ``utc_text``.
     """
@@ -79,10 +83,13 @@ class CatalogueEntry:
     first_seen: str = ""
     last_run: str = ""
     last_seen: str = ""
+    merged_into: int | None = None
 
     def __post_init__(self) -> None:
         if self.id < 0 or self.size < 0:
             raise ValueError(f"id {self.id} and size {self.size} must be at least 0")
+        if (self.merged_into is not None) != (self.state == ClusterState.MERGED):
+            raise ValueError(f"cluster {self.id} is {self.state}, merged into {self.merged_into}")
         for score in (self.persistence, self.stability):
             if score is not None and not 0.0 <= score <= 1.0:
                 raise ValueError(f"scores of cluster {self.id} must lie in [0, 1], not {score}")
@@ -116,9 +123,26 @@ class Catalogue:
     def get(self, id: int) -> CatalogueEntry | None:  # noqa: A002 - it is called so everywhere
         return self._by_id.get(id)
 
+    def having(self, entries: Iterable[CatalogueEntry]) -> Catalogue:
+        """The same with ``entries`` in place of those of their ids."""
+        by_id = self._by_id | {entry.id: entry for entry in entries}
+        return replace(self, entries=tuple(by_id[i] for i in sorted(by_id)))
+
     @property
     def live(self) -> tuple[CatalogueEntry, ...]:
         return tuple(entry for entry in self.entries if entry.live)
+
+    def heirs(self) -> dict[int, int]:
+        """The ids of clusters that people merged, and those that their rows have instead."""
+        into = {e.id: e.merged_into for e in self.entries if e.merged_into is not None}
+        found = {}
+        for start in into:
+            passed = [start]
+            while passed[-1] in into and into[passed[-1]] not in passed:
+                passed.append(into[passed[-1]])
+            if passed[-1] not in into:  # or somebody has written what goes in a circle
+                found[start] = passed[-1]
+        return found
 
     @property
     def next_id(self) -> int:

@@ -116,7 +116,8 @@ class LabelBatch:
 
     ``run_ids``, ``assignment``, ``path``: ``object`` arrays of ``str``. ``assignment`` is a value
     of ``Assignment``, or empty where an earlier version wrote the label. ``path``: see
-    ``Clustering.paths``; None if no row has one, and then none is written.
+    ``Clustering.paths``; None if no row has one, and then none is written. A text that is None is
+    one that the row does not have, which is more than that it is empty.
     """
 
     keys: Keys
@@ -130,6 +131,19 @@ class LabelBatch:
     def __len__(self) -> int:
         return int(self.keys.shape[0])
 
+    @classmethod
+    def blank(cls, keys: Keys) -> LabelBatch:
+        """Rows that have no label."""
+        n = len(keys)
+        return cls(
+            keys=keys,
+            cluster_id=np.full(n, -1, np.int64),
+            probability=np.zeros(n, np.float32),
+            outlier_score=np.zeros(n, np.float32),
+            run_ids=np.full(n, "", object),
+            assignment=np.full(n, "", object),
+        )
+
     def columns(self) -> Iterator[tuple[LabelField, np.ndarray]]:
         """The fields that it holds, with their values."""
         for which in LABEL_FIELDS:
@@ -141,14 +155,26 @@ class LabelBatch:
         """The optional fields that it does not hold."""
         return tuple(f for f in LABEL_FIELDS if getattr(self, f.column) is None)
 
-    def blanked(self, which: Iterable[LabelField]) -> LabelBatch:
-        """The same labels, and optional fields that hold the empty text everywhere."""
-        return replace(self, **{f.column: np.full(len(self), "", object) for f in which})
+    def blanked(self, which: Iterable[LabelField], text: str | None = "") -> LabelBatch:
+        """The same labels, and optional fields that hold the empty text (or none) everywhere."""
+        return replace(self, **{f.column: np.full(len(self), text, object) for f in which})
+
+    def texts_only(self) -> LabelBatch:
+        """The same labels with all fields, and the empty text for every one that is not there."""
+        whole = self.blanked(self.lacking())
+        texts = {f.column: text_of(v) for f, v in whole.columns() if f.type == "VARCHAR"}
+        return replace(whole, **texts)
 
     def take(self, rows: np.ndarray) -> LabelBatch:
         """The same labels for a selection of rows (mask or positions)."""
         taken = {which.column: values[rows] for which, values in self.columns()}
         return LabelBatch(keys=self.keys[rows], **taken)
+
+
+def text_of(values: np.ndarray) -> np.ndarray:
+    """``object`` array of ``str | None`` with the empty text for None; the same if it has none."""
+    absent = np.array([value is None for value in values], np.bool_)
+    return np.where(absent, "", values) if absent.any() else values
 
 
 class RowStatus(IntEnum):
@@ -172,17 +198,23 @@ class WriteOutcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelPlan:
-    """New labels of all rows, which of them differ from what is stored, and the old cluster ids.
+    """New labels of all rows, those that were stored before, and which rows differ.
 
-    ``old_cluster_id (n,) int64`` is valid where ``had_label``; ``changed (n,) bool``.
+    ``old``: aligned with ``new``, valid where ``had_label (n,) bool`` and blank elsewhere; without
+    a path if no row had one. ``changed (n,) bool``: rows that are to be written.
     """
 
     new: LabelBatch
     partition_of: Int32Array
     partitions: tuple[str, ...]
     had_label: BoolArray
-    old_cluster_id: Int64Array
+    old: LabelBatch
     changed: BoolArray
+
+    @property
+    def old_cluster_id(self) -> Int64Array:
+        """``(n,) int64``, valid where ``had_label``."""
+        return self.old.cluster_id
 
 
 @dataclass(frozen=True, slots=True)

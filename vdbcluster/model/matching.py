@@ -25,6 +25,19 @@ NO_IDS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Former:
+    """A cluster that people merged into another, whose rows have that id now.
+
+    What tells it if it forms again: ``exemplars``, positions of those still there (the medoid
+    counts as one), and ``centroid (d,)``, None if unknown.
+    """
+
+    id: int
+    exemplars: Int64Array
+    centroid: Float32Array | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Previous:
     """The last clustering, seen from the ``n`` rows of now.
 
@@ -37,7 +50,9 @@ class Previous:
     ``exemplars``: for each live cluster the positions of its exemplars that are still there
     (the medoid counts as one), or empty.
     ``retired``: ids that ended; ``next_id``: no id below it is ever given anew.
-    ``aliases``: what people joined, from the id that was given up to the one it went into.
+    ``aliases``: what people joined, from the id that was given up to the one it went into;
+    ``former``: what is known of these. Of those of which nothing is known, all that comes out of
+    the joined cluster stays joined. A live id of size 0 is one that people took out of such a join.
 
     Raises ``ValueError`` for arrays that do not fit each other, ids that do not ascend or are
     negative, an id both live and retired, aliases in a circle.
@@ -53,6 +68,7 @@ class Previous:
     retired: Int64Array = field(default_factory=lambda: NO_IDS)
     next_id: int = 0
     aliases: Mapping[int, int] = field(default_factory=dict)
+    former: tuple[Former, ...] = ()
 
     def __post_init__(self) -> None:
         n, m = self.labels.shape[0], self.ids.shape[0]
@@ -212,11 +228,14 @@ class Matching:
     """Stable ids of the clusters ``0 .. c - 1`` of a new clustering.
 
     ``ids (c,) int64``: distinct, but for clusters that a person joined; ``basis``: what each was
-    passed on by. ``events``: ascending by id, the state of an id before its other events.
-    ``next_id``: to be kept for the next time, so that no id is ever given twice.
+    passed on by. ``own (c,) int64``: the same, but where a cluster is again one, or a piece of
+    one, that a person joined into that id, the id that was given up. ``events``: ascending by id,
+    the state of an id before its other events. ``next_id``: to be kept for the next time, so that
+    no id is ever given twice.
     """
 
     ids: Int64Array
+    own: Int64Array
     basis: tuple[Basis, ...]
     events: tuple[Event, ...]
     next_id: int

@@ -45,6 +45,8 @@ def surroundings(
     still have positions behind these. Vectors must be usable (``read.usable``).
     """
     k = kept.reference.n_neighbors
+    if not len(keys):
+        return Surroundings(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
     places = _Places(kept.keys, new_keys)
     indices = np.full((len(keys), k), PADDING, np.int32)
     distances = np.full((len(keys), k), np.inf, np.float32)

@@ -57,12 +57,13 @@ def entries_of(
     now: datetime,
     identity: str,
     ids: Int64Array | None = None,
+    middle: Middle | None = None,
 ) -> Catalogue:
     """An entry for each cluster that has rows.
 
     ``keys (n,)``; ``ids (c,)``: the stable id of each cluster, its label if not given.
     ``stability (c,)``: NaN, or None for all, where it was not measured; ``texts`` go by label.
-    Centroids are those of ``middles``, None for distances of bits.
+    Centroids are those of ``middles``, None for distances of bits; ``middle``: if they are known.
     Raises ``ValueError`` if lengths disagree.
     """
     n, c = len(clustering.labels), clustering.n_clusters
@@ -72,7 +73,8 @@ def entries_of(
             f"{n} labels of {c} clusters need as many keys ({len(keys)}), vectors "
             f"({len(points.vectors)}) and ids ({len(stable)})"
         )
-    middle, sizes, seen = middles(points, clustering), clustering.sizes(), utc_text(now)
+    middle = middles(points, clustering) if middle is None else middle
+    sizes, seen = clustering.sizes(), utc_text(now)
     entries = []
     for label in np.flatnonzero(sizes).tolist():
         text = texts.get(label, ClusterText())

@@ -1,62 +1,115 @@
 """Which cluster of the last run each new one is, and the catalogue that keeps what they are.
 
-In: rows, clustering, the labels and the catalogue that are stored. Out: ``Matching``; the catalogue
-to store. Promise: no I/O; names, marks of people and the history of an id go with it, retired ids
-stay in the catalogue, so that they are never given again.
+In: what a run found, the labels and the catalogue that are stored. Out: ``Identity``: the clusters
+as they are to be written, with stable ids; then the catalogue to store.
+Promise: no I/O; names, marks of people and the history of an id go with it, what people merged
+stays merged, retired ids stay in the catalogue, so that they are never given again.
+
+    identity = identified(found, stored, held, margin=settings.cluster.hold)
+    plan = plan_labels(rows, identity.clustering, stored, run_id, ids=identity.ids)
+    catalogue = described(found, identity, held, run_id=..., now=..., collection=...)
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
-from vdbcluster.matching import match
-from vdbcluster.model.arrays import Float32Array, Int64Array
+from vdbcluster.matching import lineage, match
+from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, ClusterState, json_text
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelBatch
-from vdbcluster.model.matching import Event, EventKind, Matching, Previous
+from vdbcluster.model.matching import Event, EventKind, Former, Matching, Previous
+from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.catalogue import Points, middles
+from vdbcluster.pipeline.aligned import stored_ids
+from vdbcluster.pipeline.catalogue import Middle, Points, entries_of, middles
+from vdbcluster.pipeline.folding import Folded, fold, steadied
 from vdbcluster.pipeline.read import positions
 
 
-def matched(
-    rows: Rows,
-    clustering: Clustering,
-    stored: Sequence[LabelBatch],
-    held: Catalogue | None,
-    points: Points,
-) -> Matching:
-    """Stable ids of the clusters; ``held`` is None where there is no catalogue of this selection.
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a run found: clusters ``0 .. c - 1`` of ``rows``, how stable each is, ``(c,)``.
 
-    ``points``: the rows as the collection holds them.
+    ``points``: the rows as the collection holds them; ``graph``: the one that was searched.
     """
-    previous = _previous(rows, stored, held)
-    centroids = None
-    if previous.centroids is not None and clustering.n_clusters:
-        centroids = middles(points, clustering).centroids
-    return match(previous, clustering.labels, centroids=centroids)
+
+    rows: Rows
+    points: Points
+    graph: NeighborGraph
+    clustering: Clustering
+    stability: Float64Array
 
 
-def _previous(rows: Rows, stored: Sequence[LabelBatch], held: Catalogue | None) -> Previous:
-    n = len(rows)
-    labels, absent = np.full(n, -1, np.int64), np.ones(n, np.bool_)
-    for batch in stored:
-        at = positions(batch.keys, rows.keys)
-        known = at >= 0
-        labels[at[known]] = batch.cluster_id[known]
-        absent[at[known]] = False
+@dataclass(frozen=True, slots=True, eq=False)
+class Identity:
+    """The clusters as they are to be written: ``clustering``, their ``ids`` and ``stability (c,)``.
+
+    Fewer than were found where people merged some. ``matching``: of those that were found, with the
+    events of what is written; ``kept``: rows on borders that stay where they were.
+    """
+
+    clustering: Clustering
+    ids: Int64Array
+    stability: Float64Array
+    matching: Matching
+    kept: int
+    folded: Folded
+    middle: Middle | None
+    """Of ``clustering``, where it had to be found already."""
+
+    @property
+    def labels(self) -> Int64Array:
+        """Stable ids of the rows, ``(n,)``, -1 for noise."""
+        labels: Int64Array = np.append(self.ids, -1)[self.clustering.labels]
+        return labels
+
+
+def identified(
+    found: Found, stored: Sequence[LabelBatch], held: Catalogue | None, *, margin: float = 0.0
+) -> Identity:
+    """Match with what is stored; ``held`` is None where there is no catalogue of this selection.
+
+    ``margin``: see ``matching.steady``; 0 writes every row as it was found.
+    """
+    previous = previous_of(found.rows, stored, held)
+    middle = None
+    if previous.centroids is not None and found.clustering.n_clusters:
+        middle = middles(found.points, found.clustering)
+    matching = match(
+        previous, found.clustering.labels, centroids=middle.centroids if middle else None
+    )
+    folded = fold(found.clustering, found.stability, matching)
+    final, kept = steadied(folded.clustering, folded.ids, previous, found.graph, margin=margin)
+    events = lineage(previous, np.append(folded.ids, -1)[final.labels])
+    return Identity(
+        clustering=final,
+        ids=folded.ids,
+        stability=folded.stability,
+        matching=replace(matching, events=events),
+        kept=kept,
+        folded=folded,
+        middle=middle if final is found.clustering else None,
+    )
+
+
+def previous_of(rows: Rows, stored: Sequence[LabelBatch], held: Catalogue | None) -> Previous:
+    """The last clustering, seen from ``rows``."""
+    labels, labelled = stored_ids(rows.keys, stored)
     if held is None:
-        return Previous.of(labels, absent)
+        return Previous.of(labels, ~labelled)
     live = held.live
-    unlisted = ~absent & (labels >= 0) & ~np.isin(labels, [entry.id for entry in live])
+    merged = [entry for entry in held.entries if entry.merged_into is not None]
+    listed = np.isin(labels, [entry.id for entry in (*live, *merged)])
     return Previous(
         labels=labels,
-        absent=absent | unlisted,
+        absent=~labelled | ((labels >= 0) & ~listed),
         ids=np.array([entry.id for entry in live], np.int64),
         sizes=np.array([entry.size for entry in live], np.int64),
         pinned=np.array([entry.pinned for entry in live], np.bool_),
@@ -64,6 +117,8 @@ def _previous(rows: Rows, stored: Sequence[LabelBatch], held: Catalogue | None) 
         exemplars=tuple(_rows_of(entry, rows) for entry in live),
         retired=np.array([e.id for e in held.entries if not e.live], np.int64),
         next_id=max(held.next_id, int(labels.max(initial=-1)) + 1),
+        aliases=held.heirs(),
+        former=tuple(Former(e.id, _rows_of(e, rows), e.centroid) for e in merged),
     )
 
 
@@ -78,6 +133,49 @@ def _rows_of(entry: CatalogueEntry, rows: Rows) -> Int64Array:
     keys[:] = [entry.medoid_key, *entry.exemplar_keys]
     at = np.unique(positions(keys, rows.keys))
     return at[at >= 0]
+
+
+def described(
+    found: Found,
+    identity: Identity,
+    held: Catalogue | None,
+    *,
+    run_id: str,
+    now: datetime,
+    collection: str,
+) -> Catalogue:
+    """The catalogue to store; ``collection``: the identity of the collection."""
+
+    def entries(
+        clustering: Clustering, stability: Float64Array, ids: Int64Array, middle: Middle | None
+    ) -> Catalogue:
+        return entries_of(
+            found.rows.keys,
+            found.points,
+            clustering,
+            stability,
+            {},
+            run_id=run_id,
+            now=now,
+            identity=collection,
+            ids=ids,
+            middle=middle,
+        )
+
+    clusters = entries(identity.clustering, identity.stability, identity.ids, identity.middle)
+    merged: list[CatalogueEntry] = []
+    if (parts := identity.folded.parts) is not None:
+        unmeasured = np.full(parts.n_clusters, np.nan)
+        again = entries(parts, unmeasured, identity.folded.part_ids, None)
+        heirs = {
+            int(part): int(heir)
+            for part, heir in zip(identity.folded.part_ids, identity.folded.part_of, strict=True)
+        }
+        merged = [
+            replace(entry, state=ClusterState.MERGED, merged_into=heirs[entry.id])
+            for entry in again.entries
+        ]
+    return renewed(clusters.having(merged), held, identity.matching.events)
 
 
 def renewed(found: Catalogue, held: Catalogue | None, events: Sequence[Event]) -> Catalogue:

@@ -1,21 +1,22 @@
 """Which language the texts are in: asked once, to take it out of the vectors or to tell of it.
 
 In: rows, a source of their texts, a detector. Out: a code for each row that was asked, points
-without what their language adds to them, a report. Promise: at most ``most`` texts are read.
+without what their language adds to them. Promise: at most ``most`` texts are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vdbcluster.errors import UsageError
-from vdbcluster.graph.distance import ON_SPHERE, is_narrow, prepare
+from vdbcluster.graph.distance import ON_SPHERE, is_narrow, mean_direction, prepare
 from vdbcluster.graph.groups import centered_by_group
-from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.arrays import Float32Array, Float64Array
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.read import matrix
 from vdbcluster.pipeline.recipe import Centering
@@ -43,6 +44,18 @@ def ask_languages(
     return languages
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """``points (n, d) float32`` that are compared, ``mean (d,)`` that was subtracted, if any.
+
+    ``repeatable``: other vectors can be prepared in the same way; not those centred by language.
+    """
+
+    points: Float32Array
+    mean: Float64Array | None = None
+    repeatable: bool = True
+
+
 def prepared(
     rows: Rows,
     metric: str,
@@ -51,8 +64,8 @@ def prepared(
     *,
     in_place: bool,
     memory_bytes: int,
-) -> Float32Array:
-    """The points ``(n, d)`` that are compared by ``metric``.
+) -> Prepared:
+    """The rows as they are compared by ``metric``.
 
     ``languages`` is called for ``center`` ``language`` alone, and gives None where no field holds
     texts. ``in_place``: they may take the place of the vectors of ``rows``, unless they are
@@ -60,14 +73,15 @@ def prepared(
     where the language cannot be taken out.
     """
     if not len(rows):
-        return rows.vectors
+        return Prepared(rows.vectors)
     if center == "narrow":
         center = "mean" if metric in ON_SPHERE and is_narrow(rows.vectors) else "none"
     if center == "none":
-        return prepare(rows.vectors, metric, out=rows.vectors if in_place else None)
+        return Prepared(prepare(rows.vectors, metric, out=rows.vectors if in_place else None))
     out = matrix(len(rows), rows.vectors.shape[1], memory_bytes)
     if center == "mean":
-        return prepare(rows.vectors, metric, centered=True, out=out)
+        mean = mean_direction(rows.vectors) if metric in ON_SPHERE else None
+        return Prepared(prepare(rows.vectors, metric, centered=True, out=out), mean)
     if metric not in ON_SPHERE:
         raise UsageError(
             f"center language is for vectors compared by direction, not by {metric}; use center "
@@ -76,4 +90,5 @@ def prepared(
     found = languages()
     if found is None:
         raise UsageError("center language needs the texts; name their field with --text-field")
-    return centered_by_group(rows.vectors, found, out=out)
+    points = centered_by_group(rows.vectors, found, out=out)
+    return Prepared(points, repeatable=False)

@@ -11,9 +11,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array, Int8Array, Int64Array
-from vdbcluster.model.hierarchy import NOISE, Assignment, Clustering
-from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelField, LabelPlan
+from vdbcluster.model.arrays import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int32Array,
+    Int64Array,
+    Keys,
+)
+from vdbcluster.model.hierarchy import NOISE, Clustering
+from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelPlan
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.read import positions
 
@@ -41,46 +48,36 @@ def plan_labels(
         assignment=_texts(clustering.assignment),
         path=None if clustering.paths is None else _texts(clustering.paths),
     )
-    stale: set[LabelField] = set()
-    had_label = np.zeros(n, bool)
-    old_cluster_id = np.zeros(n, np.int64)
-    changed = np.ones(n, bool)
+    return compared(new, rows.partition_of, rows.partitions, stored)
+
+
+def compared(
+    new: LabelBatch,
+    partition_of: Int32Array,
+    partitions: tuple[str, ...],
+    stored: Iterable[LabelBatch],
+) -> LabelPlan:
+    """The plan to write ``new`` (its keys ascend) over what is stored."""
+    old, had_label = _aligned(new.keys, stored)
+    blanked = new.blanked(set(new.lacking()) - set(old.lacking()))
+    changed = ~(had_label & same_labels(blanked, old))
+    return LabelPlan(blanked, partition_of, partitions, had_label, old, changed)
+
+
+def _aligned(keys: Keys, stored: Iterable[LabelBatch]) -> tuple[LabelBatch, BoolArray]:
+    """Labels of ``keys``, blank where none is stored, and which have one."""
+    found, had_label = LabelBatch.blank(keys), np.zeros(len(keys), bool)
+    plain: dict[str, str] = {}
     for batch in stored:
-        at = positions(batch.keys, rows.keys)
+        at = positions(batch.keys, keys)
         known = at >= 0
-        at, batch = at[known], batch.take(known)
+        at = at[known]
         had_label[at] = True
-        old_cluster_id[at] = batch.cluster_id
-        changed[at] = ~same_labels(new.take(at), batch)
-        stale |= set(new.lacking()) - set(batch.lacking())
-    new = new.blanked(stale)
-    return LabelPlan(new, rows.partition_of, rows.partitions, had_label, old_cluster_id, changed)
-
-
-def plan_arrays(plan: LabelPlan) -> dict[str, np.ndarray]:
-    """What the record of a run keeps of a plan, by name.
-
-    ``assignment``: ``int8``, 0 core, 1 soft, 2 noise. ``path`` only where there are paths.
-    """
-    new = plan.new
-    arrays = {
-        "keys": new.keys,
-        "cluster_id": new.cluster_id,
-        "probability": new.probability,
-        "outlier_score": new.outlier_score,
-        "assignment": _codes(new.assignment),
-        "had_label": plan.had_label,
-        "old_cluster_id": plan.old_cluster_id,
-    }
-    return arrays if new.path is None else arrays | {"path": new.path}
-
-
-def _codes(assignment: np.ndarray) -> Int8Array:
-    """The place of each value among those of ``Assignment``."""
-    found = np.zeros(len(assignment), np.int8)
-    for code, value in enumerate(Assignment):
-        found[assignment == value] = code
-    return found
+        found = found.blanked(set(found.lacking()) - set(batch.lacking()), None)
+        for which, values in batch.take(known).columns():
+            ours = getattr(found, which.column)
+            ours[at] = _texts(values, plain) if values.dtype == object else values
+    return found, had_label
 
 
 def _finite(scores: Float64Array) -> Float32Array:
@@ -88,23 +85,25 @@ def _finite(scores: Float64Array) -> Float32Array:
     return np.nan_to_num(scores, nan=0.0).astype(np.float32)
 
 
-def _texts(values: np.ndarray) -> np.ndarray:
-    """Plain ``str``, one object for all that are equal."""
-    plain: dict[str, str] = {}
+def _texts(values: np.ndarray, plain: dict[str, str] | None = None) -> np.ndarray:
+    """Plain ``str``, one object for all that are equal, also of what ``plain`` holds already.
+
+    None stays None.
+    """
+    plain = {} if plain is None else plain
     found = np.empty(len(values), object)
-    found[:] = [plain.setdefault(value, str(value)) for value in values]
+    found[:] = [v if v is None else plain.setdefault(v, str(v)) for v in values]
     return found
 
 
 def same_labels(new: LabelBatch, stored: LabelBatch) -> BoolArray:
     """Row by row: whether all that a search UI filters by is equal, ``(m,) bool``.
 
-    An optional field that one of the two does not hold is empty there.
+    A text that one of the two does not hold is empty there.
     """
     equal = np.ones(len(new), np.bool_)
-    blank = np.full(len(new), "", object)
+    ours, theirs = new.texts_only(), stored.texts_only()
     for which in LABEL_FIELDS:
         if which.column != "run_ids":
-            ours, theirs = getattr(new, which.column), getattr(stored, which.column)
-            equal &= (blank if ours is None else ours) == (blank if theirs is None else theirs)
+            equal &= getattr(ours, which.column) == getattr(theirs, which.column)
     return equal

@@ -8,7 +8,7 @@ page; rows larger than ``memory_bytes`` live in a temporary file that vanishes w
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -116,6 +116,26 @@ def read_rows(
         counted_after=source.count(),
     )
     return rows, report if report.complete else _explained(report, source)
+
+
+def collect(
+    pages: Iterable[VectorPage], observer: Observer, *, memory_bytes: int
+) -> tuple[Rows, ReadReport]:
+    """All rows of ``pages``, in the order of their keys; of a number that nobody has counted."""
+    collected = _Collected(expected=0, memory_bytes=memory_bytes)
+    with observer.stage("read", None) as progress:
+        for page in pages:
+            collected.add(page)
+            progress.advance(page.keys.shape[0] + page.without_vector)
+    rows, duplicates = collected.rows()
+    every = len(rows) + duplicates + collected.without_vector
+    return rows, ReadReport(
+        rows=len(rows),
+        duplicates=duplicates,
+        without_vector=collected.without_vector,
+        counted_before=every,
+        counted_after=every,
+    )
 
 
 def _explained(report: ReadReport, source: VectorSource) -> ReadReport:

@@ -8,12 +8,13 @@ what is then stored finishes the job.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from vdbcluster.model.arrays import BoolArray, Int8Array, Int64Array
-from vdbcluster.model.labels import LabelBatch, LabelPlan, RowStatus, WriteReport
+from vdbcluster.model.arrays import BoolArray, Int8Array, Int32Array, Int64Array, Keys
+from vdbcluster.model.labels import LabelBatch, LabelPlan, RowStatus, WriteOutcome, WriteReport
 from vdbcluster.pipeline.beside import beside
 from vdbcluster.pipeline.plan import same_labels
 from vdbcluster.pipeline.read import positions
@@ -31,20 +32,31 @@ def write_labels(
     observer: Observer,
     *,
     left_out: int = 0,
+    partial: bool = False,
 ) -> WriteReport:
     """Send, verify, mend once; see the module for what is promised.
 
     ``left_out``: rows that were read but cannot be clustered, and so are not in the plan.
+    ``partial``: the plan covers only some rows of the selection, so labels of others are theirs to
+    keep, and rows without one are not counted.
     """
+    count = _nothing if partial else source.count
+    keys = plan.new.keys if partial else None
     writing = _Writing(plan, sink)
-    writing.send(np.flatnonzero(plan.changed), observer, "write")
-    found = _read_back(plan, sink, source, observer)
-    mend = np.flatnonzero(writing.wrong(found))
-    if mend.size:
-        writing.send(mend, observer, "write again")
-        found = _read_back(plan, sink, source, observer)
+    writing.write(plan.changed, observer, "write")
+    found = _read_back(plan, sink, count, observer, keys)
+    mend = writing.wrong(found)
+    if mend.any():
+        writing.write(mend, observer, "write again")
+        found = _read_back(plan, sink, count, observer, keys)
+    if partial:
+        return writing.report(found, found.labelled, left_out)
     removed = sum(sink.remove(batch) for batch in found.strangers)
     return writing.report(found, found.labelled - removed, left_out)
+
+
+def _nothing() -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,33 +76,63 @@ class _Found:
         return int(np.count_nonzero(self.present)) + sum(len(batch) for batch in self.strangers)
 
 
-@dataclass
-class _Writing:
-    plan: LabelPlan
-    sink: LabelSink
-    status: Int8Array = field(init=False)
-    messages: list[str] = field(default_factory=list)
+Act = Callable[[Int64Array, str], WriteOutcome]
+"""Sends some rows of one partition; one status for each."""
 
-    def __post_init__(self) -> None:
-        self.status = np.full(len(self.plan.new), UNTOUCHED, np.int8)
 
-    def send(self, which: Int64Array, observer: Observer, stage: str) -> None:
-        """Send rows partition by partition, in batches of one partition each; nothing if none."""
-        if not which.size:
+class Sending:
+    """Rows on their way to the sink, partition by partition.
+
+    ``status (n,) int8``: what became of each row, 0 while it was not sent; ``messages``: all
+    different ones. In: the keys ``(n,)`` and where their rows are.
+    """
+
+    def __init__(
+        self, keys: Keys, partition_of: Int32Array, partitions: tuple[str, ...], sink: LabelSink
+    ) -> None:
+        self._keys, self._partition_of, self._partitions = keys, partition_of, partitions
+        self._sink = sink
+        self.status: Int8Array = np.full(len(keys), UNTOUCHED, np.int8)
+        self.messages: list[str] = []
+
+    def send(self, acts: Sequence[tuple[BoolArray, Act]], observer: Observer, stage: str) -> None:
+        """Do each act to its rows, in batches of one partition; finish once. Nothing if no rows."""
+        rows = sum(int(np.count_nonzero(which)) for which, _ in acts)
+        if not rows:
             return
-        self.sink.prepare()
-        with observer.stage(stage, which.shape[0]) as progress:
-            for code, partition in enumerate(self.plan.partitions):
-                mine = which[self.plan.partition_of[which] == code]
-                for start in range(0, mine.shape[0], BATCH_ROWS):
-                    rows = mine[start : start + BATCH_ROWS]
-                    outcome = self.sink.write(self.plan.new.take(rows), partition)
-                    self.status[rows] = outcome.status
+        self._sink.prepare()
+        with observer.stage(stage, rows) as progress:
+            for which, act in acts:
+                for batch, partition in self._batches(np.flatnonzero(which)):
+                    outcome = act(batch, partition)
+                    self.status[batch] = outcome.status
                     if outcome.message and outcome.message not in self.messages:
                         self.messages.append(outcome.message)
-                    progress.advance(rows.shape[0])
-            gone = positions(self.sink.finish(), self.plan.new.keys)
+                    progress.advance(batch.shape[0])
+            gone = positions(self._sink.finish(), self._keys)
             self.status[gone[gone >= 0]] = RowStatus.VANISHED
+
+    def count(self, status: int, which: BoolArray | None = None) -> int:
+        """Rows of this status, among ``which``."""
+        found = self.status == status
+        return int(np.count_nonzero(found if which is None else found & which))
+
+    def _batches(self, which: Int64Array) -> Iterator[tuple[Int64Array, str]]:
+        for code, partition in enumerate(self._partitions):
+            mine = which[self._partition_of[which] == code]
+            for start in range(0, mine.shape[0], BATCH_ROWS):
+                yield mine[start : start + BATCH_ROWS], partition
+
+
+class _Writing(Sending):
+    """The rows of a plan."""
+
+    def __init__(self, plan: LabelPlan, sink: LabelSink) -> None:
+        super().__init__(plan.new.keys, plan.partition_of, plan.partitions, sink)
+        self._act: Act = lambda rows, place: sink.write(plan.new.take(rows), place)
+
+    def write(self, which: BoolArray, observer: Observer, stage: str) -> None:
+        self.send([(which, self._act)], observer, stage)
 
     def wrong(self, found: _Found) -> BoolArray:
         """Rows that should have their label and do not, ``(n,) bool``."""
@@ -99,15 +141,12 @@ class _Writing:
         return wrong
 
     def report(self, found: _Found, labelled: int, left_out: int) -> WriteReport:
-        def tally(status: int) -> int:
-            return int(np.count_nonzero(self.status == status))
-
         return WriteReport(
-            written=tally(RowStatus.WRITTEN),
-            unchanged=tally(UNTOUCHED),
-            vanished=tally(RowStatus.VANISHED),
-            skipped=tally(RowStatus.CHANGED),
-            failed=tally(RowStatus.FAILED),
+            written=self.count(RowStatus.WRITTEN),
+            unchanged=self.count(UNTOUCHED),
+            vanished=self.count(RowStatus.VANISHED),
+            skipped=self.count(RowStatus.CHANGED),
+            failed=self.count(RowStatus.FAILED),
             unlabelled=max(0, found.counted - left_out - labelled),
             mismatched=int(np.count_nonzero(self.wrong(found))),
             messages=tuple(self.messages),
@@ -115,14 +154,18 @@ class _Writing:
 
 
 def _read_back(
-    plan: LabelPlan, sink: LabelSink, source: VectorSource, observer: Observer
+    plan: LabelPlan,
+    sink: LabelSink,
+    count: Callable[[], int],
+    observer: Observer,
+    keys: Keys | None,
 ) -> _Found:
-    """Read all labels, and beside that count the rows."""
+    """Read all labels, or those of ``keys``, and beside that count the rows."""
     n = len(plan.new)
     present, differing = np.zeros(n, bool), np.zeros(n, bool)
     strangers: list[LabelBatch] = []
-    with beside(source.count) as counted, observer.stage("verify", n) as progress:
-        for batch in sink.stored():
+    with beside(count) as counted, observer.stage("verify", n) as progress:
+        for batch in sink.stored(keys):
             at = positions(batch.keys, plan.new.keys)
             known = at >= 0
             if not known.all():

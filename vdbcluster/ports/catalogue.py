@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from vdbcluster.model.catalogue import Catalogue
+from vdbcluster.errors import UsageError
+from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
+
+Change = Callable[[Catalogue], Iterable[CatalogueEntry]]
+"""From the catalogue as it is: the entries that are to be in place of those of their ids.
+
+Applied to what it has made it changes nothing more: an edit that meets a run is made twice.
+"""
+
+
+def no_catalogue(collection: str) -> UsageError:
+    """What ``edit`` raises where nothing is stored."""
+    return UsageError(f"{collection!r} has no catalogue of clusters yet; vdbcluster run makes it")
 
 
 class ClusterCatalogue(Protocol):
@@ -23,13 +36,23 @@ class ClusterCatalogue(Protocol):
         """
         ...
 
-    def replace(self, catalogue: Catalogue) -> None:
+    def replace(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> None:
         """Store ``catalogue`` in place of what there is, all at once for every reader.
 
+        ``since``: what was read when it was made; edits by people from then on stay (see
+        ``model.edits``), also those made while this works. Without it nothing stays.
         Texts are cut as by ``model.catalogue.fitted``. Interrupted anywhere, readers go on seeing
         the old one, and the next ``replace`` clears up. Raises ``CollectionChangedError`` if
         the collection is not the one that the catalogue belongs to, ``RefusedError`` if something
         else has the name, ``ValueError`` if the entries do not fit the collection.
+        """
+        ...
+
+    def edit(self, change: Change) -> Catalogue:
+        """Store what ``change`` makes of a few entries, all other entries untouched.
+
+        What ``change`` raises is passed on, and nothing is stored then. Returns the catalogue as it
+        is afterwards. Raises ``UsageError`` if there is none, ``RefusedError`` as above.
         """
         ...
 

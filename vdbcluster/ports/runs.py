@@ -1,4 +1,9 @@
-"""Where the record of a run is kept."""
+"""Where the record of a run is kept.
+
+In: manifests and arrays by run id. Out: the same, as they were saved last.
+Promise: a manifest, and the arrays of one part, are replaced as a whole or not at all; what is
+missing or damaged is one ``VdbclusterError`` that names the place and says what to do.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,32 @@ from vdbcluster.model.manifest import RunManifest
 
 
 class RunStore(Protocol):
-    """Manifests and arrays by run id; a manifest is replaced as a whole or not at all."""
+    """Runs of any collection. Parts of arrays: ``plan``, ``kept``, ``catalogue``."""
 
     def save(self, manifest: RunManifest) -> None: ...
 
-    def save_arrays(self, run_id: str, arrays: Mapping[str, NDArray[Any]]) -> None: ...
+    def load(self, run_id: str) -> RunManifest:
+        """``UsageError`` if there is no such run, ``VdbclusterError`` if its record is damaged."""
+        ...
+
+    def ids(self) -> tuple[str, ...]:
+        """Of all runs there are, damaged ones too, in no order that means anything."""
+        ...
+
+    def every(self) -> tuple[RunManifest, ...]:
+        """All whose record can be read, by when they started, the oldest first."""
+        ...
+
+    def save_arrays(
+        self, run_id: str, arrays: Mapping[str, NDArray[Any]], part: str = "plan"
+    ) -> None:
+        """Numbers of any type, and ``object`` arrays of ``str``, all of one dimension or more."""
+        ...
+
+    def load_arrays(self, run_id: str, part: str = "plan") -> dict[str, NDArray[Any]]:
+        """Raises ``VdbclusterError`` if the run has no such part, or a damaged one."""
+        ...
+
+    def remove(self, run_id: str) -> None:
+        """Nothing happens if there is no such run."""
+        ...

@@ -18,9 +18,11 @@ class LabelSink(Protocol):
         """Which way, why, and where the labels can be read afterwards."""
         ...
 
-    def stored(self) -> Iterator[LabelBatch]:
+    def stored(self, keys: Keys | None = None) -> Iterator[LabelBatch]:
         """All labels that the selection carries now; rows without a label are absent.
 
+        With ``keys`` those of these rows are wanted alone: others may come too, where reading them
+        all is quicker.
         Works before ``prepare`` (then nothing may be stored) and is what verification reads.
         """
         ...
@@ -48,6 +50,16 @@ class LabelSink(Protocol):
         single rows is ``FAILED``, never an exception. Raises ``BackendUnavailableError`` if the
         server stays away, ``CollectionChangedError`` if the collection is not the one that was
         read.
+        """
+        ...
+
+    def erase(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """Take the labels away from rows of one partition: the fields that ``batch`` holds.
+
+        Its values do not matter. Afterwards ``stored`` tells nothing of these rows, and no filter
+        finds a label: the field, or its dynamic key, is absent or null; a column that must hold
+        something holds -1, 0 or the empty text. Safe as ``write`` is, and raises
+        what that does; a row that had no label is ``WRITTEN``, and so may be one that is gone.
         """
         ...
 

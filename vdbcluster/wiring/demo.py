@@ -19,9 +19,9 @@ from typing import Any
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
 from vdbcluster.adapters.pydocs import StandardLibraryDocs
 from vdbcluster.config.ingest import EmbedSettings, SourceSettings
+from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.settings import (
     ClusterSettings,
-    MilvusSettings,
     NeighborSettings,
     RunSettings,
     Settings,

@@ -21,10 +21,13 @@ from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.graph.distance import ON_SPHERE
 from vdbcluster.hierarchy import build, is_compiled
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
+from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelBatch
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.aligned import stored_ids
 from vdbcluster.pipeline.cluster import cluster_graph
+from vdbcluster.pipeline.holdout import HoldOut, hold_out
 from vdbcluster.pipeline.languages import ask_languages, prepared
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_usable
@@ -64,6 +67,7 @@ class Evaluation:
 
     ``rows`` were read, ``unlabelled`` of them carry no label; ``without_truth`` of the labelled
     ones have no value in ``truth_field``. ``labels_in``: the collection that the labels are in.
+    ``assigned``: how far ``assign`` gives what clustering anew would, by these settings.
     """
 
     collection: str
@@ -73,6 +77,7 @@ class Evaluation:
     neighbors: str
     graph: GraphReport
     resampled: Resampled | None
+    assigned: HoldOut | None = None
     truth_field: str = ""
     without_truth: int = 0
     truth: TruthReport | None = None
@@ -107,13 +112,18 @@ def evaluate(
     with open_bench(settings, observer) as bench:
         labels_in, stored = _stored(bench)
         rows = read_rows(bench)
-        labels, labelled = _aligned(rows, stored)
+        labels, labelled = stored_ids(rows.keys, stored)
         if not labelled.any():
             raise _no_label(bench)
         at = np.flatnonzero(labelled)
         report, missing = _against(bench, rows, labels, at, truth) if truth else (None, 0)
         subject = find_graph(bench, rows).take(at)
     graph = _graph_report(subject, labels[at], settings)
+    resampled, assigned = None, None
+    if repeats:
+        whole = cluster_graph(subject.graph, subject.points, settings, exact=False).clustering
+        resampled = _resampled(subject, labels[at], whole, settings, repeats, observer)
+        assigned = hold_out(subject.graph, subject.points, settings, whole.labels)
     return Evaluation(
         collection=bench.source.found.name,
         labels_in=labels_in,
@@ -121,7 +131,8 @@ def evaluate(
         unlabelled=len(rows) - len(at),
         neighbors=subject.engine,
         graph=graph,
-        resampled=_resampled(subject, labels[at], settings, repeats, observer) if repeats else None,
+        resampled=resampled,
+        assigned=assigned,
         truth_field=truth,
         without_truth=missing,
         truth=report,
@@ -152,7 +163,7 @@ def find_graph(bench: Bench, rows: Rows, n_neighbors: int | None = None) -> Subj
         lambda: _languages(bench, rows),
         in_place=bench.choice.engine == "local",
         memory_bytes=bench.settings.neighbors.memory_mb << 20,
-    )
+    ).points
     search = bench.search(rows, points)
     k = n_neighbors or wanted_neighbors(bench.settings, len(rows))
     graph = neighbor_graph(search, points, metric, k, bench.observer)
@@ -239,18 +250,6 @@ def _ways(asked: LabelSettings) -> Iterator[LabelSettings]:
         yield replace(asked, way="side-collection")
 
 
-def _aligned(rows: Rows, stored: list[LabelBatch]) -> tuple[Int64Array, BoolArray]:
-    """The stored label of each row, and whether it has one."""
-    labels = np.full(len(rows), -1, np.int64)
-    labelled = np.zeros(len(rows), np.bool_)
-    for batch in stored:
-        at = positions(batch.keys, rows.keys)
-        known = at >= 0
-        labels[at[known]] = batch.cluster_id[known]
-        labelled[at[known]] = True
-    return labels, labelled
-
-
 def _against(
     bench: Bench, rows: Rows, labels: Int64Array, at: Int64Array, field: str
 ) -> tuple[TruthReport, int]:
@@ -269,9 +268,13 @@ def _graph_report(subject: Subject, labels: Int64Array, settings: Settings) -> G
 
 
 def _resampled(
-    subject: Subject, labels: Int64Array, settings: Settings, repeats: int, observer: Observer
+    subject: Subject,
+    labels: Int64Array,
+    result: Clustering,
+    settings: Settings,
+    repeats: int,
+    observer: Observer,
 ) -> Resampled:
-    result = cluster_graph(subject.graph, subject.points, settings, exact=False).clustering
     with observer.stage("stability", repeats, "samples") as progress:
 
         def relabel(graph: NeighborGraph, rows: Int64Array) -> Int64Array:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
-from vdbcluster.adapters.milvus.source import MilvusSource, choose_vector
+from vdbcluster.adapters.milvus.selection import choose_vector
+from vdbcluster.adapters.milvus.source import MilvusSource
 from vdbcluster.adapters.milvus.writeback import choose_sink
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import FEW_NEIGHBORS, Settings

@@ -32,6 +32,7 @@ from vdbcluster.model.labels import WriteReport
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import Smooth
 from vdbcluster.model.rows import Rows
+from vdbcluster.model.run_id import new_run_id
 from vdbcluster.pipeline.cluster import cluster_graph
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
@@ -39,7 +40,7 @@ from vdbcluster.pipeline.read import check_same, read_usable
 from vdbcluster.pipeline.recipe import wanted_neighbors
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import Observer
-from vdbcluster.wiring.main_job import Bench, new_run_id, open_bench
+from vdbcluster.wiring.main_job import Bench, open_bench
 
 QUIET = QuietObserver()
 SMOOTHED = ("shared-neighbors", "spectral")

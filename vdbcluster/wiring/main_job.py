@@ -8,36 +8,43 @@ no way of writing as soon as that is known, which is tried out beside the readin
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from platform import python_version
 
 from vdbcluster.adapters.languages import Py3LangId
+from vdbcluster.adapters.leased import LeasedSink
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
-from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue, catalogue_name
+from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
-from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.search import MilvusNeighbors, SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.adapters.milvus.tls import Tls
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.adapters.runs import RunDirectory
-from vdbcluster.config.settings import MilvusSettings, NeighborSettings, Settings
+from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.settings import NeighborSettings, Settings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
-from vdbcluster.model.labels import LabelFields, LabelPlan
+from vdbcluster.model.labels import LabelFields
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.rows import Rows
+from vdbcluster.model.run_id import new_run_id
+from vdbcluster.pipeline.adapters import Adapters
+from vdbcluster.pipeline.apply import apply_run, recall_plan
 from vdbcluster.pipeline.beside import beside
-from vdbcluster.pipeline.run import Adapters, run
+from vdbcluster.pipeline.run import Agree, agree, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
+from vdbcluster.ports.lock import Lease
+from vdbcluster.wiring.catalogues import catalogue_of
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
+from vdbcluster.wiring.history import found_run
+from vdbcluster.wiring.locking import locked_run
+from vdbcluster.wiring.recorded import recorded_settings
 
 PACKAGES = (
     "vdbcluster",
@@ -55,24 +62,51 @@ def run_job(
     settings: Settings,
     observer: Observer,
     *,
+    run_id: str = "",
     dry_run: bool = False,
-    confirm: Callable[[LabelPlan], bool] = lambda _: True,
+    gated: bool = True,
+    confirm: Agree = lambda _: True,
 ) -> RunManifest:
-    """Open everything that ``settings`` name and run the main job."""
+    """Open everything that ``settings`` name and run the main job; ``dry_run`` only plans.
+
+    Raises ``LockedError`` if another run writes the same labels.
+    """
+    name = run_id or new_run_id()
     with open_bench(settings, observer) as bench:
         observer.note(f"{bench.choice.engine} neighbours: {bench.choice.reason}")
         if bench.choice.engine == "milvus" and (told := unfinished_index(bench.source.vector)):
             observer.warn(told)
-        with beside(lambda: bench.sink(dry_run=dry_run)) as sink:
+        with bench.looking() if dry_run else bench.writing(name) as adapters:
             return run(
-                bench.adapters(sink),
+                adapters,
                 settings,
                 observer,
-                run_id=new_run_id(),
+                run_id=name,
                 versions=versions(),
                 dry_run=dry_run,
+                gated=gated,
                 confirm=confirm,
             )
+
+
+def apply_job(
+    name: str,
+    settings: Settings,
+    observer: Observer,
+    *,
+    forced: bool = False,
+    confirm: Agree = lambda _: True,
+) -> RunManifest:
+    """Write what run ``name`` has planned, under the settings it was planned with.
+
+    ``forced``: whatever the gate says, and though rows have other labels by now.
+    """
+    manifest = found_run(settings.run.runs_dir, name)
+    then = recorded_settings(manifest, settings)
+    with open_bench(then, observer) as bench, bench.writing(manifest.run_id) as adapters:
+        planned = recall_plan(adapters, manifest, forced=forced)
+        agree(planned, then, gated=not forced, confirm=confirm)
+        return apply_run(planned, adapters, observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +127,28 @@ class Bench:
             label_settings(self.settings),
             dry_run=dry_run,
         )
+
+    @contextmanager
+    def looking(self) -> Iterator[Adapters]:
+        """Everything behind its port; nothing is probed, so nothing is written."""
+        with beside(lambda: self.sink(dry_run=True)) as sink:
+            yield self.adapters(sink)
+
+    @contextmanager
+    def writing(self, run_id: str) -> Iterator[Adapters]:
+        """Everything behind its port, under the lock of these labels.
+
+        Raises ``LockedError`` if another run holds it, or has taken it when we are to write.
+        """
+        found, settings = self.source.found, self.settings
+        with (
+            locked_run(settings, self.connection, found, run_id, self.observer) as lease,
+            beside(lambda: self._leased(lease)) as sink,
+        ):
+            yield self.adapters(sink)
+
+    def _leased(self, lease: Lease) -> LabelSink:
+        return LeasedSink(self.sink(dry_run=False), lease)
 
     def search(self, rows: Rows, points: Float32Array) -> NeighborSearch:
         """The engine that was chosen, over these rows."""
@@ -116,13 +172,8 @@ class Bench:
 
     def catalogue(self) -> MilvusCatalogue:
         """What the clusters of the collection are, as it is now (a run may have added fields)."""
-        found = profile(self.connection, self.source.found.name)
-        write = self.settings.write
-        usual = catalogue_name(found.name)
-        if write.label_prefix != LabelFields().prefix:
-            usual = catalogue_name(f"{found.name}_{write.label_prefix.rstrip('_')}")
-        name = write.catalogue_name or usual
-        return MilvusCatalogue(Target(self.connection, found), self.source.vector, name)
+        name, write = self.source.found.name, self.settings.write
+        return catalogue_of(self.connection, name, self.source.vector, write)
 
     def _keeps_catalogue(self) -> bool:
         """One catalogue cannot hold the clusters of several parts, which count from 0 each."""
@@ -191,7 +242,14 @@ def check_text_field(found: CollectionProfile, name: str) -> None:
 
 def address(milvus: MilvusSettings) -> MilvusAddress:
     """Where the server is."""
-    return MilvusAddress(milvus.uri, milvus.token.get_secret_value(), milvus.db, milvus.timeout)
+    return MilvusAddress(
+        milvus.uri,
+        milvus.token.get_secret_value(),
+        milvus.db,
+        milvus.timeout,
+        milvus.patience,
+        Tls(milvus.tls_ca, milvus.tls_cert, milvus.tls_key, milvus.tls_name),
+    )
 
 
 def selection(milvus: MilvusSettings) -> Selection:
@@ -215,11 +273,6 @@ def label_settings(settings: Settings) -> LabelSettings:
 def search_settings(neighbors: NeighborSettings) -> SearchSettings:
     """How Milvus is asked for neighbours."""
     return SearchSettings(neighbors.effort, neighbors.batch, neighbors.concurrency)
-
-
-def new_run_id() -> str:
-    """Time in UTC, then six random hexadecimal digits: sorts by time, never meets another."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def versions() -> dict[str, str]:

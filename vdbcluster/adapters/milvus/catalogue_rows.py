@@ -18,13 +18,16 @@ Every type is one that servers have had since 2.3, so that one schema serves all
 ``persistence`` DOUBLE              in [0, 1]
 ``stability`` DOUBLE                in [0, 1]; -1 if not measured, so that ``>= 0.75`` leaves it
                                     out. Null needs 2.5, and NaN is no JSON
-``state`` VARCHAR                   ``live`` or ``retired``
+``state`` VARCHAR                   ``live``, ``retired`` or ``merged``
+``merged_into`` INT64               the cluster that people merged it into, -1 if none
 ``pinned``, ``hidden`` BOOL         said by people
 ``lineage`` VARCHAR                 JSON array of events, oldest first
 ``first_run``, ``first_seen``       run id; time such as ``2026-03-01T03:00:00Z``, which sorts
 ``last_run``, ``last_seen``         the same of the run that last found it
 ``run_id`` VARCHAR                  the run that wrote the catalogue: one for all rows
 ==================================  ========================================================
+
+Catalogues of earlier versions lack ``merged_into``, and nothing in them is merged.
 """
 
 from __future__ import annotations
@@ -52,10 +55,14 @@ from vdbcluster.model.catalogue import (
 from vdbcluster.model.collection import KeyField, VectorField
 
 ID, MEDOID, CENTROID, NO_CENTROID = "cluster_id", "medoid_key", "centroid", "no_centroid"
+MERGED_INTO = "merged_into"
+LATER = (MERGED_INTO,)
+"""Columns that catalogues of earlier versions lack."""
 METRICS = ("COSINE", "IP", "L2")
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
 _NOT_MEASURED = -1.0
+_NOWHERE = -1
 _TEXTS = {
     "name": NAME_BYTES,
     "description": DESCRIPTION_BYTES,
@@ -77,6 +84,7 @@ _SCALARS = {
     "stability": "DOUBLE",
     "pinned": "BOOL",
     "hidden": "BOOL",
+    MERGED_INTO: "INT64",
 }
 COLUMNS = (ID, MEDOID, *_TEXTS, *_LISTS, *_SCALARS)
 Row = dict[str, Any]
@@ -151,6 +159,7 @@ class Layout:
             "stability": float(stability),
             "pinned": entry.pinned,
             "hidden": entry.hidden,
+            MERGED_INTO: _NOWHERE if entry.merged_into is None else entry.merged_into,
             self.centroid.name: centroid,
         }
 
@@ -190,7 +199,7 @@ def _bytes(value: Any) -> int:
 
 
 def _entry(row: Mapping[str, Any], centroid: np.ndarray | None) -> CatalogueEntry:
-    stability = float(row["stability"])
+    stability, heir = float(row["stability"]), row.get(MERGED_INTO, _NOWHERE)
     _list(row, "lineage")
     return CatalogueEntry(
         id=row[ID],
@@ -211,6 +220,7 @@ def _entry(row: Mapping[str, Any], centroid: np.ndarray | None) -> CatalogueEntr
         first_seen=row["first_seen"],
         last_run=row["last_run"],
         last_seen=row["last_seen"],
+        merged_into=None if heir == _NOWHERE else heir,
     )
 
 

@@ -11,7 +11,6 @@ Promise: a Lite file is never created unless asked for; no address that is shown
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from vdbcluster.adapters.milvus.errors import backend_errors, quiet, retrying, translate, translated
+from vdbcluster.adapters.milvus.errors import (
+    PATIENCE,
+    backend_errors,
+    quiet,
+    retrying,
+    translate,
+    translated,
+)
+from vdbcluster.adapters.milvus.tls import PLAIN, Tls, reason
 from vdbcluster.errors import BackendUnavailableError, UsageError
 from vdbcluster.model.collection import ServerInfo, ServerKind
 
@@ -29,8 +36,6 @@ Call = Callable[[Any, float], T]
 """Gets the ``MilvusClient`` and the timeout in seconds that it should pass on."""
 
 CONNECT_TIMEOUT = 10.0
-SECOND_CHANCE = 1.0
-"""Seconds within which a connection must fail to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,15 @@ class MilvusAddress:
     """``uri``: ``http(s)://host:port``, ``tcp://``, ``unix:`` or the path of a Lite file (``.db``).
 
     ``token``: API key or ``user:password``. ``timeout``: seconds that one call may take.
+    ``patience``: seconds for which a call is repeated while the server is away or too busy.
     """
 
     uri: str
     token: str = field(default="", repr=False)
     database: str = ""
     timeout: float = 120.0
+    patience: float = PATIENCE
+    tls: Tls = PLAIN
 
     @property
     def is_file(self) -> bool:
@@ -62,6 +70,13 @@ class MilvusAddress:
         parts = urlsplit(self.uri)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+
+    @property
+    def chosen_database(self) -> str:
+        """As ``database`` says, or else as the path of the address does; empty is the default."""
+        if self.database or self.is_file or self.uri.startswith("unix:"):
+            return self.database
+        return urlsplit(self.uri).path.strip("/").partition("/")[0]
 
     def __repr__(self) -> str:
         return f"MilvusAddress({self.shown!r}, database={self.database!r})"
@@ -82,7 +97,7 @@ class MilvusConnection:
     def ask(self, doing: str, call: Call[T]) -> T:
         """``call(client, timeout)``, retried while that may help: for idempotent calls only."""
         with translated(doing):
-            return retrying(lambda: call(self._client, self.address.timeout))
+            return self._again(call)
 
     def tell(self, doing: str, call: Call[T]) -> T:
         """``call(client, timeout)``, once."""
@@ -97,7 +112,11 @@ class MilvusConnection:
         """
         if not again:
             return call(self._client, self.address.timeout)
-        return retrying(lambda: call(self._client, self.address.timeout))
+        return self._again(call)
+
+    def _again(self, call: Call[T]) -> T:
+        address = self.address
+        return retrying(lambda: call(self._client, address.timeout), address.patience)
 
     def close(self) -> None:
         """Let go of the server; a Lite file stays open until the process ends"""
@@ -157,17 +176,17 @@ def _open_server(address: MilvusAddress) -> Any:
             f"{address.shown!r} is no address of a Milvus server; write http://host:19530, or the "
             "path of a Milvus Lite file that ends in .db"
         )
-    with translated(f"connecting to {address.shown}"):
-        start = time.monotonic()
-        try:
-            return _client(address, address.uri)
-        except backend_errors():
-            # pymilvus hands out again a connection of this process that has been idle; where the
-            # server has hung up on its pings meanwhile (Lite does), the first attempt fails at
-            # once and the second finds a new connection. A server that is not there takes longer.
-            if time.monotonic() - start > SECOND_CHANCE:
-                raise
+    address.tls.check(address.uri)
+    doing = f"connecting to {address.shown}"
+    try:
         return _client(address, address.uri)
+    except backend_errors() as error:
+        failed = translate(error, doing)
+        if isinstance(failed, BackendUnavailableError) and (
+            why := reason(address.uri, address.tls)
+        ):
+            raise UsageError(f"{doing}: {why}") from error
+        raise failed from error
 
 
 def _open_file(address: MilvusAddress, create: bool) -> Any:
@@ -199,11 +218,22 @@ def _open_file(address: MilvusAddress, create: bool) -> Any:
 
 
 def _client(address: MilvusAddress, uri: str) -> Any:
+    """A client with a connection of its own.
+
+    Shared ones, which are pymilvus' default, are told apart by address and token alone, not by TLS
+    or database, are never closed, and those that the server has hung up on are handed out again.
+    """
     from pymilvus import MilvusClient
 
     quiet()
     return MilvusClient(
-        uri=uri, token=address.token, db_name=address.database, timeout=CONNECT_TIMEOUT
+        uri=uri,
+        token=address.token,
+        db_name=address.database,
+        timeout=CONNECT_TIMEOUT,
+        dedicated=True,
+        grpc_options={"grpc.use_local_subchannel_pool": 1},
+        **address.tls.options(),
     )
 
 

@@ -15,16 +15,10 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from vdbcluster.errors import (
     BackendError,
@@ -36,9 +30,13 @@ from vdbcluster.errors import (
 
 T = TypeVar("T")
 
-ATTEMPTS = 10
 PATIENCE = 120.0
-"""A failing call is repeated at most so often, and not after so many seconds."""
+"""A call that fails is not repeated after so many seconds: a server may start anew meanwhile."""
+LONGEST_WAIT = 10.0
+"""Seconds between two attempts, at most."""
+
+CONNECT_FAILED = 2
+"""pymilvus' code for every connection that does not come about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ _TOO_LARGE = r"larger than max|exceeds? the limit size|message size exceeds|too 
 _NOT_READY = (
     r"nodes? not enough|rate limit|no available (?:shard|node)|channel not available"
     r"|node offline|not ready|service unavailable|\bUNAVAILABLE\b|\bDEADLINE_EXCEEDED\b"
-    r"|fail connecting to server|failed to get shard leader"
+    r"|fail connecting to server|failed to get shard leader|Retry (?:timeout|run out)"
 )
 
 _NOT_LOADED = _Rule(
@@ -90,6 +88,16 @@ _NOT_LOADED = _Rule(
 # The first rule that matches speaks. Wording differs between servers and between versions, so most
 # rules look at codes and words both.
 _RULES = (
+    _Rule(
+        UsageError,
+        "{doing}: the server's certificate is not accepted; check --tls-ca and --tls-name ({line})",
+        words=r"CERTIFICATE_VERIFY_FAILED|Hostname Verification Check failed",
+    ),
+    _Rule(
+        UsageError,
+        "{doing}: the server does not speak TLS; write http:// instead of https:// ({line})",
+        words=r"WRONG_VERSION_NUMBER",
+    ),
     _Rule(
         UsageError,
         "{doing}: the server refused the token; check --token ({line})",
@@ -151,7 +159,12 @@ def backend_errors() -> tuple[type[Exception], ...]:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Code, gRPC status and text, wherever this kind of exception keeps them."""
+    """Code, gRPC status and text, wherever this kind of exception keeps them.
+
+    pymilvus hides why it could not connect in the exception's cause.
+    """
+    if error.__cause__ not in (None, error) and getattr(error, "code", None) == CONNECT_FAILED:
+        return replace(failure_of(error.__cause__), code=CONNECT_FAILED)
     code = getattr(error, "code", None)
     code = code() if callable(code) else code
     status = str(getattr(code, "name", ""))
@@ -217,12 +230,12 @@ def is_retriable(error: BaseException) -> bool:
 def retrying(call: Callable[[], T], patience: float = PATIENCE) -> T:
     """``call()``, again with exponential jitter while its failure is retriable; else as it raises.
 
-    For idempotent calls only. At most ``ATTEMPTS`` times, none begun after ``patience`` seconds.
+    For idempotent calls only. None is begun after ``patience`` seconds.
     """
     attempts = Retrying(
         retry=retry_if_exception(is_retriable),
-        wait=wait_random_exponential(multiplier=0.3, max=15.0),
-        stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(patience),
+        wait=wait_random_exponential(multiplier=0.3, max=LONGEST_WAIT),
+        stop=stop_after_delay(patience),
         reraise=True,
     )
     return attempts(call)

@@ -245,9 +245,10 @@ def _partitions(connection: MilvusConnection, name: str) -> tuple[str, ...]:
 
 
 def _aliases(connection: MilvusConnection, name: str) -> tuple[str, ...]:
+    database = connection.address.chosen_database  # 2.3.5 looks nowhere else for it in this call
     found = connection.ask(
         f"listing the aliases of {name!r}",
-        lambda client, limit: client.list_aliases(name, timeout=limit),
+        lambda client, limit: client.list_aliases(name, timeout=limit, db_name=database),
     )
     return tuple(sorted(found.get("aliases") or ()))
 

@@ -8,7 +8,6 @@ for more. Messages stay below the server's limits; too large or too slow ones ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from vdbcluster.adapters.milvus.client import MilvusConnection
-from vdbcluster.adapters.milvus.decode import keys_array, to_bytes
 from vdbcluster.adapters.milvus.distances import (
     distance_name,
     is_near,
@@ -26,32 +24,16 @@ from vdbcluster.adapters.milvus.distances import (
     require_unit_length,
     to_distances,
 )
-from vdbcluster.adapters.milvus.effort import Effort, is_exhaustive, search_params
-from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, is_too_slow, translate
+from vdbcluster.adapters.milvus.effort import is_exhaustive
+from vdbcluster.adapters.milvus.requests import MAX_HITS, VectorRequests
+from vdbcluster.adapters.milvus.requests import SearchSettings as SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array, Keys
 from vdbcluster.model.neighbors import PADDING
 from vdbcluster.model.rows import Rows
 
-MAX_HITS = 16384
-"""The server's limit of hits for one vector."""
-
 _SLACK = 4
 """Hits beyond k and self, for keys that do not count."""
-
-_REQUEST_BYTES = 32 * 1024 * 1024
-_ANSWER_HITS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """``batch``: vectors in a call. ``threads``: calls at once, worth more than 2 on a cluster."""
-
-    effort: Effort = "medium"
-    batch: int = 500
-    threads: int = 2
-
-
 DEFAULTS = SearchSettings()
 
 
@@ -62,13 +44,6 @@ class _Hits:
     positions: Int32Array
     scores: Float32Array
     returned: Int64Array
-
-    def __add__(self, other: _Hits) -> _Hits:
-        return _Hits(
-            np.concatenate([self.positions, other.positions]),
-            np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.returned, other.returned]),
-        )
 
 
 class MilvusNeighbors:
@@ -82,21 +57,19 @@ class MilvusNeighbors:
         settings: SearchSettings = DEFAULTS,
     ) -> None:
         """Raises ``UsageError`` where the metric gives no distance: IP on vectors of any length."""
-        self._connection = connection
-        self._selection = source.selection
-        self._key = source.key
         self._field = source.vector
         self._rows = rows
-        self._settings = settings
+        self._threads = settings.threads
+        self._requests = VectorRequests(connection, source, settings)
         self._name = distance_name(self._field.metric)
         self._metric = str(self._field.metric)
-        self._position = _positions(rows.keys)
+        self._position = key_positions(rows.keys)
         if self._metric == "IP":
             require_unit_length(rows.vectors)
 
     @property
     def description(self) -> str:
-        return f"milvus {self._field.index or 'no index'}, effort {self._settings.effort}"
+        return self._requests.description
 
     @property
     def metric(self) -> str:
@@ -114,21 +87,16 @@ class MilvusNeighbors:
     def search(self, which: Int64Array, n_neighbors: int) -> tuple[Int32Array, Float32Array]:
         """See ``ports.NeighborSearch``."""
         limit = min(n_neighbors + 1 + _SLACK, MAX_HITS)
-        step = self._step(limit)
+        step = self._requests.step(limit)
         batches = [which[start : start + step] for start in range(0, len(which), step)]
         indices = np.full((len(which), n_neighbors), PADDING, dtype=np.int32)
         distances = np.full((len(which), n_neighbors), np.inf, dtype=np.float32)
-        with ThreadPoolExecutor(self._settings.threads, "milvus-search") as pool:
+        with ThreadPoolExecutor(self._threads, "milvus-search") as pool:
             done = pool.map(lambda batch: self._batch(batch, n_neighbors, limit), batches)
             for number, (found, far) in enumerate(done):
                 place = slice(number * step, number * step + len(found))
                 indices[place], distances[place] = found, far
         return indices, distances
-
-    def _step(self, limit: int) -> int:
-        """Vectors in a call, by number, by bytes sent and by hits received."""
-        by_bytes = _REQUEST_BYTES // (4 * self._field.dim)
-        return max(1, min(self._settings.batch, MAX_HITS, by_bytes, _ANSWER_HITS // limit))
 
     def _batch(self, which: Int64Array, k: int, limit: int) -> tuple[Int32Array, Float32Array]:
         """Neighbours of one call's rows; those left short by dropped hits are asked for again."""
@@ -141,48 +109,13 @@ class MilvusNeighbors:
         return indices, distances
 
     def _ask(self, which: Int64Array, limit: int) -> _Hits:
-        if len(which) > self._step(limit):
-            return self._halves(which, limit)
-        try:
-            answer = self._connection.raw(
-                lambda client, seconds: self._call(client, seconds, which, limit)
-            )
-        except backend_errors() as error:
-            if len(which) == 1 or not (is_too_large(error) or is_too_slow(error)):
-                raise translate(error, f"searching {self._selection.collection!r}") from error
-            return self._halves(which, limit)
-        return self._unpack(answer, limit)
-
-    def _halves(self, which: Int64Array, limit: int) -> _Hits:
-        half = len(which) // 2
-        return self._ask(which[:half], limit) + self._ask(which[half:], limit)
-
-    def _call(self, client: Any, seconds: float, which: Int64Array, limit: int) -> Any:
-        vectors = np.ascontiguousarray(self._rows.vectors[which])
-        floats = self._field.type == "FLOAT_VECTOR"
-        params = search_params(self._field, limit, self._settings.effort)
-        return client.search(
-            self._selection.collection,
-            data=list(vectors) if floats else to_bytes(vectors, self._field),
-            anns_field=self._field.name,
-            filter=self._selection.where,
-            limit=limit,
-            search_params={"metric_type": self._metric, "params": params},
-            partition_names=list(self._selection.partitions) or None,
-            consistency_level="Bounded",
-            timeout=seconds,
-        )
-
-    def _unpack(self, answer: Sequence[Any], limit: int) -> _Hits:
-        returned = np.array([len(hits) for hits in answer], dtype=np.int64)
-        keys = keys_array([key for hits in answer for key in hits.ids], self._key)
-        far = [np.asarray(hits.distances, dtype=np.float32) for hits in answer]
-        present = np.arange(limit) < returned[:, None]
-        positions = np.full((len(answer), limit), PADDING, dtype=np.int32)
-        scores = np.full((len(answer), limit), not_found(self._metric), dtype=np.float32)
-        positions[present] = self._position(keys)
-        scores[present] = np.concatenate(far)
-        return _Hits(positions, scores, returned)
+        found = self._requests.ask(self._rows.vectors[which], limit)
+        present = found.present(limit)
+        positions = np.full(present.shape, PADDING, dtype=np.int32)
+        scores = np.full(present.shape, not_found(self._metric), dtype=np.float32)
+        positions[present] = self._position(found.keys)
+        scores[present] = found.scores
+        return _Hits(positions, scores, found.returned)
 
     def _clean(self, which: Int64Array, hits: _Hits, k: int) -> tuple[Int32Array, Float32Array]:
         """Drop self, strangers and repetitions; sort by distance, then position; cut at ``k``."""
@@ -228,7 +161,7 @@ def _drop_repeated(indices: Int32Array, distances: Float32Array) -> None:
     distances[repeated] = np.inf
 
 
-def _positions(keys: Keys) -> Any:
+def key_positions(keys: Keys) -> Any:
     """A function from keys ``(p,)`` to positions ``(p,) int32``, -1 for a key that is not there."""
     if keys.dtype == object:
         place = {key: position for position, key in enumerate(keys.tolist())}

@@ -21,19 +21,20 @@ from typing import Any
 import numpy as np
 
 from vdbcluster.adapters.milvus import decode
+from vdbcluster.adapters.milvus.by_key import rows_by_key
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.emptiness import why_empty
-from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
 from vdbcluster.adapters.milvus.expressions import (
     Key,
     both,
     every_row,
-    in_batches,
     key_between,
     key_in,
 )
-from vdbcluster.adapters.milvus.profile import DENSE_TYPES, count_rows, identity, profile
+from vdbcluster.adapters.milvus.profile import count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
+from vdbcluster.adapters.milvus.selection import Selection as Selection
+from vdbcluster.adapters.milvus.selection import checked_partitions, choose_vector
 from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
 from vdbcluster.errors import UsageError
 from vdbcluster.model.arrays import Keys
@@ -42,23 +43,12 @@ from vdbcluster.model.rows import VectorPage
 
 PAGE_BYTES = 16 * 1024 * 1024
 _INT64_MAX = 2**63 - 1
+FEW = 4
+"""Looking so many times fewer keys up is quicker than reading all rows of a collection."""
 JUST_NOW = 1.0
 """Seconds for which what a strong call has made visible counts as the present."""
 _SCALAR_BYTES = 64
 """Guess of a scalar field's size; a page that turns out too large is halved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows of which collection. ``vector_field`` may be left out where there is one only.
-
-    ``where`` is a filter expression of Milvus; no ``partitions`` means all of them.
-    """
-
-    collection: str
-    vector_field: str = ""
-    where: str = ""
-    partitions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +76,7 @@ class MilvusSource:
             selection,
             collection=self._profile.name,
             vector_field=self._vector.name,
-            partitions=_checked_partitions(self._profile, selection.partitions),
+            partitions=checked_partitions(self._profile, selection.partitions),
         )
 
     @property
@@ -173,25 +163,53 @@ class MilvusSource:
         """All rows with a vector, partition by partition, keys ascending within each."""
         size = decode.bytes_per_vector(self._vector) + 16
         for partition, rows in self._scan((self._vector.name,), size):
-            keys = decode.keys_of(rows, self._profile.key)
-            vectors, present = decode.vectors_of(rows, self._vector)
-            absent = len(keys) - int(present.sum())
-            if absent:
-                keys, vectors = keys[present], vectors[present]
-            yield VectorPage(keys, vectors, partition, absent)
+            yield self._vector_page(rows, partition)
 
-    def scalars(self, fields: Sequence[str]) -> Iterator[ScalarPage]:
+    def _vector_page(self, rows: list[Any], partition: str) -> VectorPage:
+        keys = decode.keys_of(rows, self._profile.key)
+        vectors, present = decode.vectors_of(rows, self._vector)
+        absent = len(keys) - int(present.sum())
+        if absent:
+            keys, vectors = keys[present], vectors[present]
+        return VectorPage(keys, vectors, partition, absent)
+
+    def scalars(self, fields: Sequence[str], keys: Keys | None = None) -> Iterator[ScalarPage]:
         """Values of scalar or dynamic fields of all rows, in the order of ``pages``.
 
-        Raises ``UsageError`` for a name that is no field where there are no dynamic ones.
+        With ``keys`` of these rows, in any order and without their partition, if they are few; of
+        all rows else, which is quicker. Raises ``UsageError`` for a name that is no field where
+        there are no dynamic ones.
         """
         self._check_fields(fields)
-        for partition, rows in self._scan(tuple(fields), 16 + _SCALAR_BYTES * len(fields)):
+        size = 16 + _SCALAR_BYTES * len(fields)
+        if keys is None or len(keys) * FEW > self._profile.rows:
+            found = self._scan(tuple(fields), size)
+        else:
+            self._catch_up()
+            found = (("", page) for page in self._by_key(keys, fields, size))
+        for partition, rows in found:
             values: dict[str, list[Any]] = {name: [] for name in fields}
             for row in rows:
                 for name in fields:
                     values[name].append(row.get(name))
             yield ScalarPage(decode.keys_of(rows, self._profile.key), values, partition)
+
+    def vectors(self, keys: Keys, partition: str = "") -> Iterator[VectorPage]:
+        """The rows among ``keys`` that are selected and have a vector, in any order.
+
+        ``partition``: where to look; empty for all that are chosen.
+        """
+        size = decode.bytes_per_vector(self._vector) + 16
+        for rows in self._by_key(keys, (self._vector.name,), size, partition):
+            yield self._vector_page(rows, partition)
+
+    def _by_key(
+        self, keys: Keys, fields: Sequence[str], size: int, partition: str = ""
+    ) -> Iterator[list[Any]]:
+        within = (partition,) if partition else self.selection.partitions
+        chosen = replace(self.selection, partitions=within)
+        key = self._profile.key
+        return rows_by_key(self._connection, chosen, key, keys, fields, row_bytes=size)
 
     def texts(self, keys: Keys, field: str) -> list[str | None]:
         """The value of a field for some keys, in their order; None where a row has none.
@@ -199,19 +217,14 @@ class MilvusSource:
         Values that are not text are written as text. Where a key occurs twice, either may answer.
         """
         self._check_fields((field,))
-        found: dict[Any, Any] = {}
-        for batch in in_batches(keys):
-            found.update(self._lookup(keys[batch], field))
+        found = self._lookup(keys, field)
         values = [found.get(key) for key in keys.tolist()]
         return [value if value is None else str(value) for value in values]
 
     def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
         chosen = self.selection
         rows = page_rows(size, self._page_bytes)
-        # Pages are read at the collection's own consistency, which may lag by seconds; once one
-        # strong call was answered, everything written before it is visible to them as well.
-        if time.monotonic() - self._caught_up > JUST_NOW:
-            count_rows(self._connection, chosen.collection)
+        self._catch_up()
         for partition in self._partitions():
             scan = Scan(
                 chosen.collection,
@@ -224,30 +237,28 @@ class MilvusSource:
             for page in read_pages(self._connection, scan, rows):
                 yield partition, page
 
+    def _catch_up(self) -> None:
+        """Have everything that was written before be seen by what is read now.
+
+        Rows are read at the collection's own consistency, which may lag by seconds, until one
+        strong call was answered.
+        """
+        if time.monotonic() - self._caught_up > JUST_NOW:
+            count_rows(self._connection, self.selection.collection)
+
     def _partitions(self) -> tuple[str, ...]:
         if self._profile.partition_key is not None:
             return ("",)
         return self.selection.partitions or self._profile.partitions
 
     def _lookup(self, keys: Keys, field: str) -> dict[Any, Any]:
-        """One batch by key; split where the texts are too long for one message."""
-        name, chosen = self._profile.key.name, self.selection
-        try:
-            rows = self._connection.raw(
-                lambda client, limit: client.query(
-                    chosen.collection,
-                    filter=key_in(name, keys),
-                    output_fields=[name, field],
-                    partition_names=list(chosen.partitions) or None,
-                    timeout=limit,
-                )
-            )
-        except backend_errors() as error:
-            if not is_too_large(error) or len(keys) == 1:
-                raise translate(error, f"reading {field!r} of {chosen.collection!r}") from error
-            half = len(keys) // 2
-            return self._lookup(keys[:half], field) | self._lookup(keys[half:], field)
-        return {row[name]: row.get(field) for row in rows}
+        """The field of the rows in the chosen partitions, whether the filter selects them or not.
+
+        Where texts are too long for one message they come in several.
+        """
+        name, chosen = self._profile.key.name, replace(self.selection, where="")
+        pages = rows_by_key(self._connection, chosen, self._profile.key, keys, (field,))
+        return {row[name]: row.get(field) for rows in pages for row in rows}
 
     def _check_fields(self, fields: Sequence[str]) -> None:
         if self._profile.dynamic:
@@ -259,34 +270,3 @@ class MilvusSource:
                 f"{self._profile.name!r} has no field {unknown[0]!r}; it has "
                 f"{', '.join(sorted(known))}"
             )
-
-
-def choose_vector(found: CollectionProfile, name: str = "") -> VectorField:
-    """The vector field of that name, or the only one. Raises ``UsageError`` if that fails."""
-    dense = [vector for vector in found.vectors if vector.type in DENSE_TYPES]
-    listed = ", ".join(f"{v.name} ({v.type}, {v.dim})" for v in found.vectors) or "none"
-    if not name and len(dense) == 1:
-        return dense[0]
-    if not name and dense:
-        raise UsageError(f"{found.name!r} has several vector fields; choose one: {listed}")
-    chosen = next((vector for vector in dense if vector.name == name), None)
-    if chosen is None:
-        raise UsageError(
-            f"{found.name!r} has no dense vector field{f' {name!r}' if name else ''}; it has: "
-            f"{listed}"
-        )
-    return chosen
-
-
-def _checked_partitions(found: CollectionProfile, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    if wanted and found.partition_key is not None:
-        raise UsageError(
-            f"{found.name!r} is partitioned by the field {found.partition_key!r}, so its "
-            "partitions cannot be chosen by name; use a filter on that field"
-        )
-    unknown = [name for name in wanted if name not in found.partitions]
-    if unknown:
-        raise UsageError(
-            f"{found.name!r} has no partition {unknown[0]!r}; it has: {', '.join(found.partitions)}"
-        )
-    return wanted

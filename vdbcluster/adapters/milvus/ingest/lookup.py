@@ -6,21 +6,16 @@ content; answers too large for one message are asked for by halves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from vdbcluster.adapters.milvus.decode import keys_array, keys_of, vectors_of
-from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
-from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
-from vdbcluster.adapters.milvus.writeback.target import MAX_ANSWER, Target
+from vdbcluster.adapters.milvus.by_key import rows_by_key
+from vdbcluster.adapters.milvus.decode import bytes_per_vector, keys_array, keys_of, vectors_of
+from vdbcluster.adapters.milvus.expressions import Key, in_batches
+from vdbcluster.adapters.milvus.selection import Selection
+from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import VectorField
-
-T = TypeVar("T")
-
-ANSWER_BYTES = 16 << 20
-"""Bytes of vectors asked for at once."""
 
 
 def keys_there(target: Target, keys: Sequence[Key]) -> set[Key]:
@@ -48,56 +43,34 @@ def rows_of(
     target: Target, keys: Sequence[Key], fields: Sequence[str]
 ) -> dict[Key, Mapping[str, Any]]:
     """The named fields of the rows that exist."""
-    found: dict[Key, Mapping[str, Any]] = {}
-    for part in _parts(target, keys):
-        found |= _halving(target, part, fields, lambda rows: {row[target.key]: row for row in rows})
-    return found
+    pages = _pages(target, keys, fields)
+    return {row[target.key]: row for rows in pages for row in rows}
 
 
 def stored_vectors(
     target: Target, keys: Sequence[Key], field: VectorField
 ) -> dict[Key, Float32Array]:
     """The vector of each row that exists and has one, ``(dim,) float32``."""
-
-    def decode(rows: Any) -> dict[Key, Float32Array]:
+    found: dict[Key, Float32Array] = {}
+    for rows in _pages(target, keys, [field.name], bytes_per_vector(field)):
         vectors, present = vectors_of(rows, field)
         held = zip(keys_of(rows, target.profile.key).tolist(), vectors, present, strict=True)
-        return {key: vector for key, vector, there in held if there}
-
-    step = max(1, ANSWER_BYTES // (4 * field.dim))
-    found: dict[Key, Float32Array] = {}
-    for part in _parts(target, keys):
-        for start in range(0, len(part), step):
-            found |= _halving(target, part[start : start + step], [field.name], decode)
+        found |= {key: vector for key, vector, there in held if there}
     return found
 
 
-def _halving(
-    target: Target, keys: list[Key], fields: Sequence[str], decode: Callable[[Any], dict[Key, T]]
-) -> dict[Key, T]:
-    """One query, or two of half as many rows where the answer is too large."""
-    ask = partial(_ask, target=target, keys=keys, fields=fields)
-    try:
-        return decode(target.milvus.raw(ask))
-    except backend_errors() as error:
-        if len(keys) == 1 or not is_too_large(error):
-            raise translate(error, f"reading rows of {target.name!r}") from error
-    middle = len(keys) // 2
-    return _halving(target, keys[:middle], fields, decode) | _halving(
-        target, keys[middle:], fields, decode
-    )
-
-
-def _ask(
-    client: Any, limit: float, *, target: Target, keys: list[Key], fields: Sequence[str]
-) -> Any:
-    return client.query(
-        target.name,
-        key_in(target.key, keys),
-        output_fields=[target.key, *fields],
-        limit=MAX_ANSWER,
-        consistency_level="Strong",
-        timeout=limit,
+def _pages(
+    target: Target, keys: Sequence[Key], fields: Sequence[str], row_bytes: int = 0
+) -> Iterator[list[Any]]:
+    key = target.profile.key
+    return rows_by_key(
+        target.milvus,
+        Selection(target.name),
+        key,
+        keys_array(keys, key),
+        fields,
+        row_bytes=row_bytes,
+        consistency="Strong",
     )
 
 

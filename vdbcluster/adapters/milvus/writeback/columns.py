@@ -1,19 +1,20 @@
 """Labels as columns of Milvus' wire protocol: what an upsert of many rows takes.
 
-In: ``LabelBatch``, names. Out: ``FieldData`` messages. Promise: the same rows as
-``rows.as_keyed_rows`` has. The client encodes rows value by value, for which it takes ten times as
-long as the server for storing them (0.20 s for 8192 rows; these columns take 0.005 s).
+In: labels, names. Out: ``FieldData`` messages. Promise: the same rows as ``rows.as_rows`` has. The
+client encodes rows value by value, for which it takes ten times as long as the server for storing
+them (0.20 s for 8192 rows; these columns take 0.005 s).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vdbcluster.adapters.milvus.writeback.payload import SLOTS
-from vdbcluster.adapters.milvus.writeback.rows import as_rows
+from vdbcluster.model.arrays import Keys
 from vdbcluster.model.collection import KeyField
 from vdbcluster.model.labels import LabelBatch, LabelFields
 
@@ -33,15 +34,14 @@ def label_columns(batch: LabelBatch, fields: LabelFields, key: KeyField, zeros: 
     ]
 
 
-def dynamic_columns(batch: LabelBatch, fields: LabelFields, key: KeyField) -> list[Any]:
-    """Keys, and labels as dynamic keys."""
+def dynamic_columns(rows: Sequence[Mapping[str, Any]], keys: Keys, key: KeyField) -> list[Any]:
+    """Keys, and the label fields of each row as dynamic keys."""
     from pymilvus import DataType
     from pymilvus.grpc_gen.schema_pb2 import FieldData
 
     column = FieldData(type=int(DataType.JSON), field_name="$meta", is_dynamic=True)
-    texts = [json.dumps(row, allow_nan=False).encode() for row in as_rows(batch, fields)]
-    column.scalars.json_data.data.extend(texts)
-    return [_column(key.name, DataType[key.type], batch.keys), column]
+    column.scalars.json_data.data.extend(json.dumps(row, allow_nan=False).encode() for row in rows)
+    return [_column(key.name, DataType[key.type], keys), column]
 
 
 def _column(name: str, kind: Any, values: np.ndarray) -> Any:

@@ -17,6 +17,8 @@ from vdbcluster.model.labels import LABEL_FIELDS, LabelField, LabelFields
 
 _TAKEN = {"INT64": ("INT64",), "FLOAT": ("FLOAT", "DOUBLE"), "VARCHAR": ("VARCHAR",)}
 """Types of columns that can hold a label field of a type."""
+_EMPTY = {"INT64": -1, "FLOAT": 0.0, "VARCHAR": ""}
+"""What stands for no label in a column that cannot be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Schema:
     ``computed``: the server makes some field from others (a function); ``recomputed``: and may not
     make the same from the same (an embedding model), as BM25 would.
     ``unsendable``: fields whose values cannot be sent back as they were read.
+    ``empty``: for our columns that cannot be null, what they hold in a row without a label.
     """
 
     fields: LabelFields
@@ -40,6 +43,7 @@ class Schema:
     computed: bool
     recomputed: bool
     unsendable: tuple[str, ...]
+    empty: Mapping[str, Any]
 
     @property
     def holds_labels(self) -> bool:
@@ -80,6 +84,12 @@ def read_schema(
         computed=bool(functions),
         recomputed=any(type_name(f) != "BM25" for f in functions),
         unsendable=tuple(f["name"] for f in described if type_name(f) not in RESENDABLE),
+        empty={
+            fields.name(which): _EMPTY[which.type]
+            for which in LABEL_FIELDS
+            for scalar in [profile.scalar(fields.name(which))]
+            if scalar is not None and fields.name(which) in declared and not scalar.nullable
+        },
     )
 
 

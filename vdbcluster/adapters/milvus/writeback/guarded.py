@@ -19,7 +19,6 @@ import numpy as np
 from vdbcluster.adapters.milvus.errors import backend_errors, is_too_large, translate
 from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
 from vdbcluster.adapters.milvus.writeback.payload import digests, keys_of, with_labels
-from vdbcluster.adapters.milvus.writeback.rows import as_rows
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job
 from vdbcluster.adapters.milvus.writeback.wire import query_columns, upsert_columns
@@ -88,7 +87,7 @@ class GuardedSink(InPlaceSink):
         order = [position[key] for key in keys_of(found, target.key)] if found else []
         if len(order) < len(rows):
             return None
-        labels = as_rows(job.batch.take(rows[np.array(order, np.int64)]), self._fields)
+        labels = self._labels(job, rows[np.array(order, np.int64)])
         columns = with_labels(found, labels, self._setup.schema.declared)
         upsert_columns(client, limit, target, columns, len(order), job.partition)
         return digests(found, target.key, self._setup.schema.readable)

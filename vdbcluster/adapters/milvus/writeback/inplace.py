@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback.duplicates import duplicated, message
 from vdbcluster.adapters.milvus.writeback.fields import Schema
 from vdbcluster.adapters.milvus.writeback.index import index_labels
-from vdbcluster.adapters.milvus.writeback.rows import as_labels, refuse_foreign
+from vdbcluster.adapters.milvus.writeback.rows import (
+    as_labels,
+    as_rows,
+    blank_rows,
+    refuse_foreign,
+)
 from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
 from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.errors import UsageError
@@ -57,7 +63,7 @@ class InPlaceSink(ABC):
     def way(self) -> WriteWay:
         return self._setup.way
 
-    def stored(self) -> Iterator[LabelBatch]:
+    def stored(self, keys: Keys | None = None) -> Iterator[LabelBatch]:
         """Labels of the selection; ``RefusedError`` at a value that no run of ours has left."""
         if not self._labels_readable():
             return
@@ -65,7 +71,7 @@ class InPlaceSink(ABC):
         if self._untouched and self._bare():
             return
         source = MilvusSource(self._target.milvus, self._setup.selection)
-        for page in source.scalars(self._readable()):
+        for page in source.scalars(self._readable(), keys):
             if not self._setup.adopt:
                 refuse_foreign(page, self._fields, self._target.name)
             batch = as_labels(page, self._fields)
@@ -98,13 +104,30 @@ class InPlaceSink(ABC):
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
         """See ``ports.LabelSink``."""
-        self._check_room(batch)
+        return self._put(Job(batch, partition, Tally(len(batch))))
+
+    def erase(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+        """See ``ports.LabelSink``."""
+        return self._put(Job(batch, partition, Tally(len(batch)), erase=True))
+
+    def _put(self, job: Job) -> WriteOutcome:
+        self._check_room(job.batch)
         self._target.check()
         self._untouched = False
-        job = Job(batch, partition, Tally(len(batch)))
-        for part in in_batches(batch.keys, self._setup.batch_rows):
-            self._send(job, np.arange(len(batch))[part])
+        for part in in_batches(job.batch.keys, self._setup.batch_rows):
+            self._send(job, np.arange(len(job.batch))[part])
         return job.tally.outcome()
+
+    def _labels(self, job: Job, rows: Int64Array) -> list[dict[str, Any]]:
+        """What our fields are to hold in some rows of the job; None is nothing.
+
+        A column that must hold something holds what stands for nothing there.
+        """
+        batch, empty = job.batch.take(rows), self._setup.schema.empty
+        found = blank_rows(batch, self._fields) if job.erase else as_rows(batch, self._fields)
+        for row in found if empty else ():
+            row |= {name: empty[name] for name in row if row[name] is None and name in empty}
+        return found
 
     def _check_room(self, batch: LabelBatch) -> None:
         for name in (self._fields.name(which) for which, _ in batch.columns()):

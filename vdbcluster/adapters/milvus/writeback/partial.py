@@ -8,7 +8,6 @@ deleted meanwhile makes its whole batch fail, which is then sent again without i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +16,12 @@ from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.writeback.columns import dynamic_columns
 from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
-from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows
+from vdbcluster.adapters.milvus.writeback.rows import keyed
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job
 from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
 from vdbcluster.model.arrays import Int64Array
-from vdbcluster.model.labels import LabelBatch, LabelField, RowStatus
+from vdbcluster.model.labels import LabelField, RowStatus
 
 LITE_ROWS = 100
 """Lite reads a batch, merges, and writes it without a lock; what another thread or client changes
@@ -48,26 +47,21 @@ class PartialSink(InPlaceSink):
         """Lite takes columns of dynamic keys; how newer servers want theirs could not be tried."""
         return self._target.milvus.is_lite and not self._setup.schema.declared
 
-    def _send_columns(
-        self, client: Any, limit: float, batch: LabelBatch, place: Mapping[str, str]
-    ) -> None:
-        target = self._target
-        columns = dynamic_columns(batch, self._fields, target.profile.key)
-        database = target.milvus.address.database
-        rows = len(batch)
-        send_columns(client, limit, database, target.name, columns, rows, place, partial=True)
-
     def _upsert(self, job: Job, rows: Int64Array) -> Exception | None:
         """Sending again after a lost answer does no harm, so the connection may."""
         target = self._target
-        batch, place = job.batch.take(rows), target.placement(job.partition)
+        keys, place = job.batch.keys[rows], target.placement(job.partition)
+        labels = self._labels(job, rows)
 
         def call(client: Any, limit: float) -> None:
+            name, n = target.name, len(rows)
             if self._as_columns and sends_columns(client):
-                self._send_columns(client, limit, batch, place)
+                columns = dynamic_columns(labels, keys, target.profile.key)
+                database = target.milvus.address.database
+                send_columns(client, limit, database, name, columns, n, place, partial=True)
                 return
-            data = as_keyed_rows(batch, self._fields, target.key)
-            client.upsert(target.name, data, timeout=limit, partial_update=True, **place)
+            data = keyed(labels, keys, target.key)
+            client.upsert(name, data, timeout=limit, partial_update=True, **place)
 
         try:
             target.milvus.raw(call)

@@ -42,14 +42,15 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SKIPPER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 
 
-def splice_members(raw: bytes, own: Mapping[str, Any]) -> bytes:
+def splice_members(raw: bytes, own: Mapping[str, Any], without: Container[str] = ()) -> bytes:
     """A JSON object with its members called as ours replaced, all others kept as text.
 
-    ``BackendError`` if ``raw`` is not a JSON object.
+    ``without``: members that go. ``BackendError`` if ``raw`` is not a JSON object.
     """
     text = raw.decode() or "{}"
     try:
-        kept = [member for name, member in _members(text) if name not in own]
+        members = _members(text)
+        kept = [member for name, member in members if name not in own and name not in without]
     except (ValueError, IndexError) as error:
         raise BackendError(f"the dynamic fields of a row are not a JSON object: {error}") from error
     added = [
@@ -96,7 +97,7 @@ def keys_of(columns: Sequence[Any], key_field: str) -> list[int] | list[str]:
 def with_labels(
     columns: Sequence[Any], own: Sequence[Mapping[str, Any]], declared: Container[str]
 ) -> list[Any]:
-    """The columns to send: ``own[i]`` are the label fields of row i, by name.
+    """The columns to send: ``own[i]`` are the label fields of row i, by name; None is nothing.
 
     Fields in ``declared`` are columns of the collection, the others go among the dynamic keys.
     ``BackendError`` if the answer lacks a column that is to hold labels.
@@ -133,17 +134,19 @@ def _say_element_type(arrays: Any) -> None:
 
 
 def _replace(column: Any, values: list[Any]) -> None:
-    nullable = len(column.valid_data) > 0
+    present = [value for value in values if value is not None]
+    # Lite says nothing of a nullable column without nulls.
+    nullable = len(column.valid_data) > 0 or len(present) < len(values)
     column.ClearField("scalars")
     column.ClearField("valid_data")
-    getattr(column.scalars, SLOTS[column.type]).data.extend(values)
-    column.valid_data.extend([True] * len(values) if nullable else [])
+    getattr(column.scalars, SLOTS[column.type]).data.extend(present)
+    column.valid_data.extend([value is not None for value in values] if nullable else [])
 
 
 def _splice(column: Any, own: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     data = _values(column)
     spliced = [
-        splice_members(raw, {name: row[name] for name in names})
+        splice_members(raw, {n: row[n] for n in names if row[n] is not None}, names)
         for raw, row in zip(data, own, strict=True)
     ]
     del data[:]

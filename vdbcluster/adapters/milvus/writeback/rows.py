@@ -15,7 +15,7 @@ import numpy as np
 
 from vdbcluster.adapters.milvus.source import ScalarPage
 from vdbcluster.errors import RefusedError
-from vdbcluster.model.arrays import Float32Array, Int64Array
+from vdbcluster.model.arrays import Float32Array, Int64Array, Keys
 from vdbcluster.model.hierarchy import Assignment
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelField, LabelFields
 
@@ -23,19 +23,22 @@ _ASSIGNMENTS = frozenset(str(known) for known in Assignment)
 
 
 def as_rows(batch: LabelBatch, fields: LabelFields) -> list[dict[str, Any]]:
-    """The label fields of each row by name, without its key."""
+    """The label fields of each row by name, without its key; None where a row has no such text."""
     columns = {fields.name(which): _listed(which, values) for which, values in batch.columns()}
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
 
 
-def as_keyed_rows(batch: LabelBatch, fields: LabelFields, key: str) -> list[dict[str, Any]]:
-    """As ``as_rows``, with the key under the name ``key``."""
-    rows = as_rows(batch, fields)
-    for row, value in zip(rows, batch.keys.tolist(), strict=True):
-        row[key] = value
-    return rows
+def blank_rows(batch: LabelBatch, fields: LabelFields) -> list[dict[str, Any]]:
+    """As ``as_rows``, with nothing in any of the fields."""
+    names = [fields.name(which) for which, _ in batch.columns()]
+    return [dict.fromkeys(names) for _ in range(len(batch))]
+
+
+def keyed(rows: list[dict[str, Any]], keys: Keys, key: str) -> list[dict[str, Any]]:
+    """The rows with their keys under the name ``key``."""
+    return [row | {key: value} for row, value in zip(rows, keys.tolist(), strict=True)]
 
 
 def _listed(which: LabelField, values: np.ndarray) -> list[Any]:
@@ -46,30 +49,32 @@ def _shortest(scores: Float32Array) -> list[float]:
     return [float(text) for text in scores.astype(np.float32).astype(str).tolist()]
 
 
-def as_labels(page: ScalarPage, fields: LabelFields) -> LabelBatch:
+def as_labels(page: ScalarPage, fields: LabelFields, *, always_text: bool = False) -> LabelBatch:
     """The labels of a page of our fields, without rows that no run has labelled.
 
-    The page may lack fields that came with a later version; an optional one that no row has set is
-    None.
+    The page may lack fields that came with a later version; an optional one that no row has is
+    None. ``always_text``: its column holds the empty text where no run has given one.
     """
     ours = _ours(page, fields).tolist()
     columns: dict[str, np.ndarray] = {}
     for which in LABEL_FIELDS:
         held = page.values.get(fields.name(which))
         values = [None if held is None else held[i] for i in ours]
-        if not which.optional or any(_is_set(value) for value in values):
+        held_by_any = any(_is_set(v) if always_text else v is not None for v in values)
+        if not which.optional or held_by_any:
             columns[which.column] = _array(which, values)
     return LabelBatch(keys=page.keys[ours], **columns)
 
 
 def _array(which: LabelField, values: list[Any]) -> np.ndarray:
-    """What a row lacks is 0 or the empty text."""
+    """What a row lacks is 0 or the empty text, and None for an optional one."""
     if which.type == "INT64":
         return np.array(values, np.int64)
     if which.type == "FLOAT":
         return np.array([value or 0.0 for value in values], np.float32)
     found = np.empty(len(values), object)
-    found[:] = ["" if value is None else str(value) for value in values]
+    lacking = None if which.optional else ""
+    found[:] = [lacking if value is None else str(value) for value in values]
     return found
 
 

@@ -24,12 +24,12 @@ from vdbcluster.adapters.milvus.decode import keys_array
 from vdbcluster.adapters.milvus.errors import backend_errors
 from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
 from vdbcluster.adapters.milvus.profile import count_rows, is_loaded
-from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.adapters.milvus.source import FEW, MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback.columns import label_columns
 from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.index import index_labels
 from vdbcluster.adapters.milvus.writeback.own import LABELS_OF, labels_of
-from vdbcluster.adapters.milvus.writeback.rows import as_keyed_rows, as_labels
+from vdbcluster.adapters.milvus.writeback.rows import as_labels, as_rows, keyed
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
 from vdbcluster.adapters.milvus.writeback.target import Target
@@ -47,8 +47,6 @@ from vdbcluster.model.labels import (
 
 SIDE_ROWS = 8192
 """Rows in a call to a side collection, where nothing can be lost but time."""
-FEW = 4
-"""Looking so many times fewer keys up is quicker than reading all keys of a collection."""
 DEFAULT_KEY_LENGTH = 65_535
 
 
@@ -83,7 +81,7 @@ class SideSink:
     def way(self) -> WriteWay:
         return self._setup.way
 
-    def stored(self) -> Iterator[LabelBatch]:
+    def stored(self, keys: Keys | None = None) -> Iterator[LabelBatch]:
         """Labels of the selection; without filter and partitions also those of rows now gone."""
         if self._untouched or not self._usable():
             return
@@ -91,8 +89,8 @@ class SideSink:
         fields = self._setup.fields
         source = MilvusSource(self._milvus, Selection(self._name))
         known = [name for name in fields.every if source.found.scalar(name)]
-        for page in source.scalars(known):
-            batch = as_labels(page, fields)
+        for page in source.scalars(known, keys):
+            batch = as_labels(page, fields, always_text=True)
             if self._setup.selection.where or self._setup.selection.partitions:
                 batch = batch.take(self._selected(batch.keys))
             if len(batch):
@@ -140,6 +138,14 @@ class SideSink:
             self._written.append(batch.keys[rows])
             send(job, rows, self._upsert, lambda _, some: some, f"writing to {self._name!r}")
         return job.tally.outcome()
+
+    def erase(self, batch: LabelBatch, partition: str) -> WriteOutcome:  # noqa: ARG002
+        """See ``ports.LabelSink``: a label is a row here, and goes as a whole."""
+        self._target.check()
+        if self._usable():
+            for part in in_batches(batch.keys, SIDE_ROWS):
+                self._delete(batch.keys[part])
+        return WriteOutcome(np.full(len(batch), RowStatus.WRITTEN, np.int8))
 
     def remove(self, batch: LabelBatch) -> int:
         """Delete labels of rows that are gone; labels of rows that exist are left."""
@@ -196,15 +202,15 @@ class SideSink:
 
     def _put(self, batch: LabelBatch, client: Any, limit: float) -> None:
         fields, target = self._setup.fields, self._target
-        batch = batch.blanked(batch.lacking())
+        batch = batch.texts_only()
         if sends_columns(client):
             columns = label_columns(batch, fields, target.profile.key, self._placeholder)
             database = self._milvus.address.database
             send_columns(client, limit, database, self._name, columns, len(batch))
         else:
             zeros = {self._placeholder: [0.0, 0.0]}
-            rows = [row | zeros for row in as_keyed_rows(batch, fields, target.key)]
-            client.upsert(self._name, rows, timeout=limit)
+            rows = keyed(as_rows(batch, fields), batch.keys, target.key)
+            client.upsert(self._name, [row | zeros for row in rows], timeout=limit)
 
     def _delete(self, keys: Keys) -> None:
         self._load()  # 2.3.5 deletes by the smallest INT64 from a loaded collection alone

@@ -42,11 +42,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One call of ``write``: the labels, the partition of their rows, and the tally."""
+    """One call of ``write``: the labels, the partition of their rows, and the tally.
+
+    ``erase``: the fields of the labels are to hold nothing.
+    """
 
     batch: LabelBatch
     partition: str
     tally: Tally
+    erase: bool = False
 
     def keep(self, rows: Int64Array, keys: set[Key], otherwise: RowStatus) -> Int64Array:
         """Those of ``rows`` whose key is among ``keys``; the others are marked."""

@@ -1,0 +1,1 @@
+"""What is told to others of runs: metrics, webhooks, structured logs."""

@@ -1,0 +1,87 @@
+"""The record of a run while it grows.
+
+In: a run store, a manifest that says who and what. Out: the same manifest with facts, timings and
+states as they come, stored as a whole each time. Promise: no other code changes a manifest.
+
+    journal = Journal(runs, begun)
+    with journal.timed("read"):
+        journal.facts["read"] = ...
+    journal.record("planned")
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from vdbcluster.config.settings import SECRET, Settings
+from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
+from vdbcluster.pipeline.adapters import Outlets
+from vdbcluster.ports import RunStore
+
+
+@dataclass
+class Journal:
+    """``facts`` by stage, ``seconds`` by stage, ``clusters`` as the table shows them."""
+
+    runs: RunStore
+    begun: RunManifest
+    facts: dict[str, Any] = field(init=False)
+    seconds: dict[str, float] = field(init=False)
+    clusters: tuple[ClusterRow, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """A manifest that was recorded before goes on from what it holds."""
+        self.facts, self.seconds = dict(self.begun.facts), dict(self.begun.seconds)
+        self.clusters = self.begun.clusters
+
+    @property
+    def run_id(self) -> str:
+        return self.begun.run_id
+
+    def manifest(self, state: RunState) -> RunManifest:
+        """What is known so far."""
+        return replace(
+            self.begun,
+            state=state,
+            facts=self.facts,
+            seconds=self.seconds,
+            clusters=self.clusters,
+        )
+
+    def record(self, state: RunState) -> RunManifest:
+        """Store what is known so far."""
+        manifest = self.manifest(state)
+        self.runs.save(manifest)
+        return manifest
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+def begin(outlets: Outlets, settings: Settings, run_id: str, versions: dict[str, str]) -> Journal:
+    """The journal of a new run over this selection; settings without what is secret."""
+    milvus, profile = settings.milvus, outlets.profile
+    begun = RunManifest(
+        run_id=run_id,
+        state="reading",
+        collection=profile.name,
+        identity=profile.identity,
+        selection={
+            "server": profile.server.address,
+            "vector_field": outlets.source.vector.name,
+            "filter": milvus.filter,
+            "partitions": list(milvus.partitions),
+        },
+        settings=settings.model_dump(mode="json", exclude=SECRET),
+        versions=versions,
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
+    )
+    return Journal(outlets.runs, begun)

@@ -1,0 +1,1 @@
+"""Jobs on a schedule, each run in a process of its own."""

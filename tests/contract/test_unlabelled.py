@@ -9,7 +9,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from tests import zoo
-from tests.contract.sink_worlds import MemoryWorld, MilvusWorld, World, batch_of
+from tests.contract.sink_worlds import MemoryWorld, MilvusWorld, World, as_dict, batch_of
 from tests.contract.test_sink import everywhere, world  # noqa: F401 - a fixture
 from vdbcluster.adapters.memory_unlabelled import MemoryUnlabelled
 from vdbcluster.adapters.milvus import unlabelled as unlabelled_rows
@@ -64,6 +64,23 @@ def test_rows_that_came_since_and_rows_that_lost_their_label(world: World) -> No
     chosen = {"partitions": ("p2",)}
     rows = unlabelled(world, world.sink(**chosen), **chosen)
     assert found(rows) == {world.new_key: "p2"}
+
+
+@everywhere
+def test_labels_of_some_rows_are_read_alone(world: World) -> None:  # noqa: F811
+    sink = world.sink()
+    sink.prepare()
+    sent = world.write_all(sink)
+    sink.finish()
+    for some in (world.keys[:5], world.keys[:-3]):
+        wanted = batch_of([*some, world.new_key]).keys
+        read: dict[Any, Any] = {}
+        for batch in world.sink().stored(wanted):
+            read |= as_dict(batch)
+        assert {key: read[key] for key in some} == {key: sent[key] for key in some}
+        assert read.items() <= sent.items()
+        if len(some) == 5 and isinstance(world, MilvusWorld) and world.connection.is_lite:
+            assert len(read) == 5
 
 
 @pytest.mark.parametrize("way", ["lite-merge", "side-collection"])

@@ -26,7 +26,7 @@ SAID = {
     "VDBCLUSTER__TELEMETRY__PUSHGATEWAY": HOOK,
     "VDBCLUSTER__TELEMETRY__WEBHOOK_ON": '["done", "refused", "failed"]',
 }
-"""All that can be secret, in the environment. Nobody listens there, so each is told as a failure."""
+"""All that can be secret. Nobody listens at these addresses, so each is told as a failure."""
 
 
 class World:

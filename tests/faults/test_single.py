@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from pymilvus import DataType
 
@@ -15,12 +16,15 @@ from tests.emulation import Proxy, in_front_of
 from tests.faults.wire import Fault, wire
 from tests.faults.world import HNSW, PLAIN, ROWS, World
 from tests.snapshot import OURS, diff, snapshot
+from vdbcluster.adapters.milvus.client import MilvusAddress, connect
+from vdbcluster.adapters.milvus.writeback.capabilities import probe
 from vdbcluster.errors import (
     BackendError,
     BackendUnavailableError,
     CollectionChangedError,
     VdbclusterError,
 )
+from vdbcluster.model.collection import KeyField
 
 
 def test_a_rate_limit_that_ends_is_waited_for(world: Callable[..., World]) -> None:
@@ -148,3 +152,17 @@ def test_a_field_that_is_added_meanwhile(
         assert there.labelled() == ROWS
         now = snapshot(there.client, there.name, exclude=(*OURS, "added"))
     assert diff(there.before, now) == []
+
+
+def test_a_server_that_goes_away_is_not_taken_for_one_that_cannot(
+    emulate: Callable[[str], Proxy],
+) -> None:
+    """Labels would go into a side collection otherwise, though the rows can take them."""
+    proxy = emulate("2.6")
+    key = KeyField("id", "INT64", auto_id=False)
+    address = MilvusAddress(proxy.backend.uri, patience=0.0, timeout=2.0)
+    with connect(address) as connection:
+        assert probe(connection, key, dynamic=True, whole_rows=False).merges
+        proxy.fail_next("Upsert", grpc.StatusCode.UNAVAILABLE, "gone", times=10**6)
+        with pytest.raises(BackendUnavailableError):
+            probe(connection, key, dynamic=True, whole_rows=False)

@@ -175,7 +175,8 @@ def test_run_then_run_again(database: Path, tmp_path: Path) -> None:
 
     dry = run("--dry-run", "--min-cluster-size", "7")
     assert dry["state"] == "planned"
-    first, second = run("--min-cluster-size", "8"), run("--min-cluster-size", "8")
+    first = run("--min-cluster-size", "8", "--yes")  # whatever earlier tests have left there
+    second = run("--min-cluster-size", "8")
     assert [c["size"] for c in first["clusters"]] == [c["size"] for c in second["clusters"]]  # type: ignore[index]
     assert second["facts"]["write"]["written"] == 0  # type: ignore[index]
     assert second["facts"]["write"]["unchanged"] == 240  # type: ignore[index]

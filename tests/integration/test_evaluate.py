@@ -57,6 +57,9 @@ def test_every_figure_on_every_backend(
     assert found.resampled is not None
     assert found.resampled.same == 1.0
     assert found.resampled.ami > 0.9
+    assert found.assigned is not None
+    assert found.assigned.rows == ROWS - round(0.9 * ROWS)
+    assert found.assigned.same > 0.8
     persistence = [c.persistence for c in manifest.clusters]
     assert found.resampled.persistence.greatest == pytest.approx(max(persistence))
     assert found.truth is not None
@@ -78,6 +81,7 @@ def test_labels_are_found_whichever_way_they_were_written(
     assert found.labels_in == ("docs" if way == "lite-merge" else "docs_cluster_labels")
     assert found.graph.clusters == len(CLASSES)
     assert found.resampled is None
+    assert found.assigned is None
     with pytest.raises(UsageError, match="--label-prefix"):
         evaluate(settings_for(lite_file, "docs", tmp_path, label_prefix="sub_"), QUIET)
 
@@ -151,10 +155,12 @@ def test_the_command_prints_tables_or_json(database: Path, tmp_path: Path) -> No
     done = vdbcluster(tmp_path, *line, "--truth", "kind")
     assert done.returncode == 0, done.stderr
     for words in ("validity", "stability", "4 classes, 4 clusters; 30 labelled rows", "V-measure",
+                  "rows held out get what clustering them all gives them",
                   "main cluster", "in one piece"):  # fmt: skip
         assert words in done.stdout
     assert max(len(row) for row in done.stdout.splitlines() if row.startswith("rum")) <= 80
     told = json.loads(vdbcluster(tmp_path, *line, "--truth", "kind", "--json").stdout)
     assert told["truth"]["clustered"]["ami"] == 1.0
     assert told["graph"]["clusters"] == 4
+    assert 0.8 < told["assigned"]["same"] <= 1
     assert list(tmp_path.iterdir()) == []

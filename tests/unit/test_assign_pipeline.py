@@ -19,6 +19,7 @@ from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline import around
 from vdbcluster.pipeline.around import surroundings
 from vdbcluster.pipeline.assign import assign_rows
 from vdbcluster.pipeline.cluster import cluster_graph
@@ -335,3 +336,18 @@ def test_a_class_that_comes_in_drips_is_found_as_well(news) -> None:
     assert next_id > 99
     assert sport[since.keys[labels >= 99]].mean() > 0.95
     assert (labels[sport[since.keys]] >= 99).mean() > 0.5
+
+
+def test_the_vectors_of_a_batch_are_bounded_in_bytes(world, monkeypatch) -> None:
+    _, kept, _ = world
+    new = groups(80, 60, 60, seed=4)[::20]
+    search, rows = grown(world, 1001 + 2 * np.arange(len(new)), new)
+    whole = assign_rows(kept, rows, search, QUIET).assigned
+    wanted = kept.reference.n_neighbors + 5
+    monkeypatch.setattr(around, "BATCH_BYTES", 3 * 4 * 8 * wanted)
+    asked = []
+    monkeypatch.setattr(search, "propose", lambda v, n: asked.append(len(v)) or ask(v, n))
+    ask = MemoryCandidates(search._collection).propose
+    again = assign_rows(kept, rows, search, QUIET).assigned
+    assert asked == [3, 3, 3, 1]
+    assert (again.labels == whole.labels).all()

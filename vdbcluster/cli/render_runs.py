@@ -10,7 +10,8 @@ from typing import Any
 from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render import print_run
-from vdbcluster.model.manifest import RunManifest
+from vdbcluster.cli.render_assign import print_assignment
+from vdbcluster.model.manifest import RunManifest, is_assignment
 
 TOLD_IN_FULL = ("read", "neighbors", "audit", "clustering", "identity", "plan", "way")
 """Facts of a run that came as far as a plan."""
@@ -84,6 +85,9 @@ def print_record(manifest: RunManifest, folder: Path) -> None:
             ("record", str(folder)),
         ],
     )
+    if is_assignment(manifest):
+        print_assignment(manifest)
+        return
     if all(name in manifest.facts for name in TOLD_IN_FULL) and "rows" in manifest.facts["plan"]:
         print_run(manifest)
         return

@@ -10,11 +10,12 @@ import typer
 
 from vdbcluster.cli.logs import observer_of
 from vdbcluster.cli.render import print_json, print_run
+from vdbcluster.cli.render_assign import print_assignment
 from vdbcluster.cli.render_plan import has_changes
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.labels import LabelPlan
-from vdbcluster.model.manifest import RunManifest
+from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.model.run_id import new_run_id
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.telemetry import reported
@@ -120,6 +121,8 @@ def agreeing(*, yes: bool) -> Callable[[LabelPlan], bool]:
 def _show(manifest: RunManifest, *, as_json: bool) -> None:
     if as_json:
         print_json(manifest.to_json())
+    elif is_assignment(manifest):
+        print_assignment(manifest)
     else:
         print_run(manifest)
 

@@ -23,7 +23,8 @@ from vdbcluster.pipeline.read import first_of_each, positions
 from vdbcluster.ports import Observer
 from vdbcluster.ports.candidates import CandidateSearch
 
-BATCH = 250
+BATCH, BATCH_BYTES = 250, 64 << 20
+"""Rows whose candidates are fetched at once: so many, and less if the vectors would be more."""
 _SLACK = 4
 """Candidates beyond k and self, for keys that do not count."""
 _IF_CENTERED = 4
@@ -51,8 +52,9 @@ def surroundings(
     indices = np.full((len(keys), k), PADDING, np.int32)
     distances = np.full((len(keys), k), np.inf, np.float32)
     with observer.stage("neighbours", len(keys)) as progress:
-        for start in range(0, len(keys), BATCH):
-            part = slice(start, min(start + BATCH, len(keys)))
+        step = _batch(_wanted(kept, k), vectors.shape[1])
+        for start in range(0, len(keys), step):
+            part = slice(start, min(start + step, len(keys)))
             found = _nearest(kept, keys[part], vectors[part], search, k)
             indices[part] = places.of(found[0])
             indices[part][np.isinf(found[1])] = PADDING
@@ -81,13 +83,21 @@ class _Places:
         return found.reshape(keys.shape)
 
 
+def _wanted(kept: Kept, k: int) -> int:
+    """Candidates for each row."""
+    return (k if kept.mean is None else _IF_CENTERED * k) + 1 + _SLACK
+
+
+def _batch(wanted: int, dim: int) -> int:
+    return max(1, min(BATCH, BATCH_BYTES // (4 * dim * wanted)))
+
+
 def _nearest(
     kept: Kept, keys: Keys, vectors: Float32Array, search: CandidateSearch, k: int
 ) -> tuple[Keys, Float32Array]:
     """Keys and distances of the k nearest, ``(m, k)``; a key at +inf has no meaning."""
     metric = kept.reference.metric
-    wanted = k if kept.mean is None else _IF_CENTERED * k
-    proposed, present = search.propose(vectors, wanted + 1 + _SLACK)
+    proposed, present = search.propose(vectors, _wanted(kept, k))
     present &= proposed != keys[:, None]
     found = np.sort(proposed[present])
     found = found[first_of_each(found)] if len(found) else found

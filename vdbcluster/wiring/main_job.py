@@ -105,7 +105,8 @@ def apply_job(
     then = recorded_settings(manifest, settings)
     with open_bench(then, observer) as bench, bench.writing(manifest.run_id) as adapters:
         planned = recall_plan(adapters, manifest, forced=forced)
-        agree(planned, then, gated=not forced, confirm=confirm)
+        gated = not (forced or planned.partial)  # the gate is about all rows
+        agree(planned, then, gated=gated, confirm=confirm)
         return apply_run(planned, adapters, observer)
 
 

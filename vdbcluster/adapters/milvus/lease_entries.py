@@ -129,7 +129,7 @@ class Entries:
 
     def leave(self, entry: Entry) -> None:
         """Take the entry away as it is now."""
-        self.drop(found for found in self.now() if found.nonce == entry.nonce)
+        self.drop(found for found in sorted(self.now()) if found.nonce == entry.nonce)
 
     def holder(self, entry: Entry) -> Holder | None:
         """Who made the entry; None if it is gone or cannot be read."""

@@ -87,7 +87,8 @@ class MilvusLease:
     def _how_lost(self) -> str:
         taker = None
         with suppress(*backend_errors()):
-            taker = next((h for e in self._entries.now() if (h := self._entries.holder(e))), None)
+            holders = map(self._entries.holder, sorted(self._entries.now()))
+            taker = next(filter(None, holders), None)
         then = (
             f"was taken by {taker}" if taker else "is gone: another run took it, or it was dropped"
         )

@@ -150,6 +150,7 @@ class _Scratch:
         try:
             self._milvus.raw(lambda c, t: self._upsert(c, t, self._partial(self._key, 0)))
         except backend_errors() as error:
+            raise_if_final(error)
             return not is_not_loaded(error)
         return False
 
@@ -231,11 +232,16 @@ class _Scratch:
         try:
             self._milvus.raw(call)
         except backend_errors() as error:
-            translated = translate(error, "trying what the server can do with rows")
-            if is_final(error, translated):
-                raise translated from error
+            raise_if_final(error)
             return False
         return True
+
+
+def raise_if_final(error: Exception) -> None:
+    """That a server stays away, or refuses the user, says nothing about what it can do."""
+    translated = translate(error, "trying what the server can do with rows")
+    if is_final(error, translated):
+        raise translated from error
 
 
 def _int64() -> Any:

@@ -18,7 +18,12 @@ from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.errors import backend_errors
 from vdbcluster.adapters.milvus.profile import profile as read_profile
 from vdbcluster.adapters.milvus.source import Selection
-from vdbcluster.adapters.milvus.writeback.capabilities import Capabilities, expect, probe
+from vdbcluster.adapters.milvus.writeback.capabilities import (
+    Capabilities,
+    expect,
+    probe,
+    raise_if_final,
+)
 from vdbcluster.adapters.milvus.writeback.fields import Schema, read_schema
 from vdbcluster.adapters.milvus.writeback.guarded import GuardedSink
 from vdbcluster.adapters.milvus.writeback.held import (
@@ -123,7 +128,8 @@ def _key_in_use(target: Target, schema: Schema) -> bool:
                 timeout=limit,
             )
         )
-    except backend_errors():
+    except backend_errors() as error:
+        raise_if_final(error)
         return True
     return len(found) > 0
 

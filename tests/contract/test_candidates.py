@@ -18,6 +18,7 @@ from vdbcluster.adapters.milvus.candidates import MilvusCandidates
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.requests import SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
+from vdbcluster.errors import RefusedError
 from vdbcluster.model.arrays import Keys
 from vdbcluster.ports.candidates import CandidateSearch
 
@@ -126,9 +127,9 @@ def test_rows_that_come_and_go(made) -> None:
     assert search.vectors(as_keys([1])[:0]).shape == (0, 4)
 
 
-def over(connection: MilvusConnection, name: str, **settings: object) -> MilvusCandidates:
+def over(connection: MilvusConnection, name: str, metric: str = "euclidean") -> MilvusCandidates:
     source = MilvusSource(connection, Selection(name))
-    return MilvusCandidates(connection, source, SearchSettings(**settings))
+    return MilvusCandidates(connection, source, SearchSettings(), metric)
 
 
 @pytest.mark.server
@@ -150,7 +151,8 @@ def test_indexes_and_vectors_that_only_a_server_has(
         vectors = np.unpackbits(packed, axis=1)
     make(client, collection_name, shape)
     with connection_to(real_server) as connection:
-        search = over(connection, collection_name)
+        distance = {"HNSW": "chord", "BINARY_VECTOR": "hamming"}.get(kind, "euclidean")
+        search = over(connection, collection_name, distance)
         as_floats = vectors.astype(np.float32)
         np.testing.assert_array_equal(search.vectors(as_keys(shape.keys)), as_floats)
         assert found(search, as_floats, 1) == [{key} for key in shape.keys]
@@ -170,3 +172,44 @@ def test_no_answer_is_too_large(
         assert [len(page.keys) for page in pages] == [7] * 8 + [4]
         search = over(connection, collection_name)
         np.testing.assert_array_equal(search.vectors(as_keys(shape.keys)), shape.vectors)
+
+
+@pytest.mark.parametrize("index", ["L2", "COSINE", "IP", None])
+def test_an_index_that_proposes_by_another_distance(
+    lite_file: Backend, connect, collection_name: str, index: str | None
+) -> None:
+    """It is as good for vectors of length 1, refused for others; without an index any will do."""
+    client: MilvusClient = connect(lite_file)
+    shape = numbers()
+    schema = client.create_schema()
+    schema.add_field("key", DataType.INT64, is_primary=True)
+    schema.add_field("vec", DataType.FLOAT_VECTOR, dim=4)
+    client.create_collection(collection_name, schema=schema)
+    if index:
+        params = client.prepare_index_params()
+        params.add_index("vec", index_type="FLAT", metric_type=index)
+        client.create_index(collection_name, params)
+    rows = zip(shape.keys, shape.vectors, strict=True)
+    client.insert(collection_name, [{"key": key, "vec": vector} for key, vector in rows])
+    client.load_collection(collection_name)
+    unit = asked() / np.linalg.norm(asked(), axis=1, keepdims=True)
+    every = list(range(ROWS))
+    with connection_to(lite_file) as connection:
+        for metric, natural in (("euclidean", "L2"), ("chord", "COSINE"), ("angular", "COSINE")):
+            search = over(connection, collection_name, metric)
+            assert found(search, unit, 7) == [nearest(shape, v, 7, every) for v in unit]
+            if index in (natural, None):
+                search.propose(2 * unit, 7)
+                continue
+            with pytest.raises(RefusedError, match=f"searches by {index}, .* compared by {metric}"):
+                search.propose(2 * unit, 7)
+        if index:
+            with pytest.raises(RefusedError, match="compared by hamming: new rows cannot"):
+                over(connection, collection_name, "hamming")
+        client.insert(collection_name, [{"key": 999, "vec": [3.0, 0, 0, 0]}])
+        search = over(connection, collection_name, "chord")
+        if index in ("COSINE", None):
+            assert np.isfinite(search.vectors(as_keys([999]))).all()
+        else:
+            with pytest.raises(RefusedError, match="for vectors of length 1 alone"):
+                search.vectors(as_keys([999]))

@@ -10,7 +10,7 @@ from pymilvus import DataType, MilvusClient
 
 from tests import zoo
 from tests.contract.sink_worlds import MemoryWorld, MilvusWorld, World, as_dict, batch_of
-from tests.contract.test_sink import everywhere, world  # noqa: F401 - a fixture
+from tests.contract.test_sink import EMULATED, LITE, MEMORY, REAL, nearby, world  # noqa: F401 - a fixture
 from vdbcluster.adapters.memory_unlabelled import MemoryUnlabelled
 from vdbcluster.adapters.milvus import unlabelled as unlabelled_rows
 from vdbcluster.adapters.milvus.client import MilvusConnection
@@ -42,7 +42,7 @@ def found(rows: UnlabelledRows) -> dict[Any, str]:
     return dict(every)
 
 
-@everywhere
+@pytest.mark.parametrize("place", [*MEMORY, *LITE, *EMULATED, REAL[0], REAL[-1]], ids=str)
 def test_rows_that_came_since_and_rows_that_lost_their_label(world: World) -> None:  # noqa: F811
     sink, places = world.sink(), dict(zip(world.keys, world.partition_of, strict=True))
     assert found(unlabelled(world, sink)) == places
@@ -66,7 +66,7 @@ def test_rows_that_came_since_and_rows_that_lost_their_label(world: World) -> No
     assert found(rows) == {world.new_key: "p2"}
 
 
-@everywhere
+@nearby
 def test_labels_of_some_rows_are_read_alone(world: World) -> None:  # noqa: F811
     sink = world.sink()
     sink.prepare()

@@ -5,8 +5,6 @@ Not collected by itself: the server takes fixed ports, and the other tests have 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,15 +18,12 @@ from tests.backends import RealServer, real_server
 from tests.faults.certificates import Authority
 from tests.faults.commands import told, vdbcluster
 from tests.faults.wire import wire
-from tests.snapshot import diff, rows_of, snapshot
 from vdbcluster.adapters.milvus.client import MilvusAddress, connect
 from vdbcluster.adapters.milvus.tls import Tls
 from vdbcluster.errors import UsageError
 
 TOKEN = "root:Milvus"
 ELSEWHERE, NAME, ROWS = "elsewhere", "docs", 200
-IN_MID_RUN = 40_000
-"""Bytes of answers after which vectors are being read or searched for."""
 TOKEN_VARIABLE = "VDBCLUSTER__MILVUS__TOKEN"
 
 
@@ -140,36 +135,3 @@ def test_a_password_in_the_address(world: World) -> None:
         found = connection.ask("listing", lambda client, _: client.list_collections())
     assert NAME in found
     assert "Milvus@" not in connection.server.address
-
-
-def test_a_server_that_is_killed_in_mid_run_and_started_again(world: World, tmp_path: Path) -> None:
-    """The last test here, as it takes the server down."""
-    name = "restarted"
-    with world.client() as client:
-        zoo.build(client, name, zoo.by_name("hnsw-varchar"), rows=ROWS, sealed=True)
-        content = snapshot(client, name)
-    with wire(world.port) as proxy:
-
-        def again() -> None:
-            while proxy.passed["down"] < IN_MID_RUN:
-                time.sleep(0.01)
-            world.server.kill()
-            world.server.start()
-
-        thread = threading.Thread(target=again, daemon=True)
-        thread.start()
-        uri = f"https://127.0.0.1:{proxy.port}"
-        said = [*arguments(world, uri)[:3], f"--collection={name}", "--lock-lease=10"]
-        done = vdbcluster(tmp_path, *said, "--min-cluster-size=10", **{TOKEN_VARIABLE: TOKEN})
-        thread.join(120)
-    assert not thread.is_alive(), "the server was not started again"
-    if done.returncode:
-        told(done, 1)
-        said = [*said, "--lock-wait=60", "--min-cluster-size=10"]
-        done = vdbcluster(tmp_path, *said, **{TOKEN_VARIABLE: TOKEN})
-    assert done.returncode == 0, done.stderr
-    with world.client() as client:
-        labels = {key for _, key, _ in rows_of(client, f"{name}_cluster_labels")}
-        assert len(labels) == ROWS
-        client.load_collection(name)
-        assert diff(content, snapshot(client, name)) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from vdbcluster.config.assign import AssignSettings
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import BackendError, BackendUnavailableError, RefusedError
 from vdbcluster.model.catalogue import ClusterState
-from vdbcluster.model.labels import LabelBatch, WriteOutcome
+from vdbcluster.model.labels import LabelBatch, LabelPlan, WriteOutcome
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline import assign_plan
 from vdbcluster.pipeline.assign import assign_rows
 from vdbcluster.pipeline.assign_told import shared_paths
 from vdbcluster.pipeline.edits import merging
+from vdbcluster.pipeline.growing import grown
 from vdbcluster.pipeline.record import planned
 
 NEW = 3
@@ -212,6 +215,22 @@ def test_killed_half_way_the_next_one_finishes(
     assert bench.sizes() == other.sizes() == {0: 100, 1: 103, 2: 100, 3: 42}
 
 
+def test_interrupted_and_written_over_by_others_it_is_left_so(bench: AssignBench) -> None:
+    """What it has not written is judged anew; what it has written keeps its id, which is taken."""
+    keys = bench.add(NEW, 60)
+    with pytest.raises(BackendUnavailableError):
+        bench.assign("first", sink=Breaking(bench.held))
+    written = [key for key in keys if bench.label([key]) == [3]]
+    assert len(written) == 30
+    bench.held.cluster_id[bench.held.positions(np.array(written[:1]))] = 1
+    second = bench.assign("second")
+    assert "assignment first was interrupted and is left so" in bench.told.warnings[0]
+    assert bench.runs.load("first").state == "writing"
+    assert second.facts["assign"]["rows"] == 30
+    assert second.facts["identity"]["next_id"] == 4
+    assert Counter(bench.label(keys)) == {3: 29, 1: 1, -1: 30}
+
+
 def test_killed_before_the_catalogue_the_next_one_stores_it(
     bench: AssignBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +379,23 @@ def test_new_rows_get_the_layers_that_all_rows_of_their_cluster_share(tmp_path: 
         ]
         assert rows[key][5]
         assert all(path.startswith(rows[key][5]) for path in alike)
+
+
+def test_sizes_follow_the_rows_that_go_and_come(bench: AssignBench) -> None:
+    """A row that was assigned to a cluster may go to one that forms."""
+    held, now = bench.stored(), datetime.now(UTC)
+    new, old = LabelBatch.blank(np.arange(5)), LabelBatch.blank(np.arange(5))
+    plan = LabelPlan(
+        new=replace(new, cluster_id=np.array([0, 0, 2, -1, 2])),
+        partition_of=np.zeros(5, np.int32),
+        partitions=("_default",),
+        had_label=np.array([False, False, True, False, True]),
+        old=replace(old, cluster_id=np.array([-1, -1, 1, -1, -1])),
+        changed=np.ones(5, np.bool_),
+    )
+    after = grown(held, plan, None, "euclidean", run_id="first", now=now)
+    assert {entry.id: entry.size for entry in after.live} == {0: 102, 1: 99, 2: 102}
+    assert after.run_id == "first"
 
 
 def test_shared_paths() -> None:

@@ -221,15 +221,17 @@ def test_only_noise_near_new_rows_is_looked_at() -> None:
     kept, labels = ran(np.arange(350), vectors, "euclidean")
     labels = np.where(np.arange(350) >= 200, -1, labels)
     kept = Kept(kept.keys, type(kept.reference)(**_as_noise(kept, labels)), kept.mean)
-    far = np.full((1, 8), -50, np.float32)
-    collection = MemoryCollection(np.concatenate([vectors, far]), metric="L2")
-    search, rows = Counting(collection), rows_of(np.array([350]), far)
-    found = assign_rows(kept, rows, search, QUIET)
-    assert found.assigned.labels.tolist() == [-1]
-    emerge(found, rows, search, SETTINGS, 9, QUIET)
     k = kept.reference.n_neighbors
-    assert search.asked <= 1 + k
-    assert search.fetched <= (k + 5) * (2 + k)
+    for place in (np.full((1, 8), -50, np.float32), vectors[3:4] + np.float32(6)):
+        collection = MemoryCollection(np.concatenate([vectors, place]), metric="L2")
+        search, rows = Counting(collection), rows_of(np.array([350]), place)
+        found = assign_rows(kept, rows, search, QUIET)
+        assert found.assigned.labels.tolist() == [-1]
+        near = found.around.indices[0]
+        assert (labels[near] >= 0).any()  # those are in a cluster, and stay there
+        emerge(found, rows, search, SETTINGS, 9, QUIET)
+        assert search.asked == 1 + int((labels[near] < 0).sum())
+        assert search.fetched <= (k + 5) * (2 + k)
 
 
 def test_no_rows_no_labels(world) -> None:

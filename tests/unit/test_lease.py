@@ -203,7 +203,7 @@ def _actor(
 @pytest.mark.parametrize("may_rename", [True, False])
 def test_never_do_two_hold_it(monkeypatch: pytest.MonkeyPatch, may_rename: bool) -> None:
     writes = losses = 0
-    for seed in range(60):
+    for seed in range(200):
         play = Play(seed)
         server = Server(play, may_rename)
         witness = Witness(play, server)

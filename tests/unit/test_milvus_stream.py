@@ -97,6 +97,8 @@ def test_one_row_that_is_too_large_is_an_error() -> None:
         MilvusException(503, "service unavailable"),
         MilvusException(65535, "fail to search: nodes not enough"),
         MilvusException(2, "Fail connecting to server on localhost:19530"),
+        MilvusException(65535, "empty grpc client: failed to connect 127.0.0.1:53100"),
+        MilvusException(1, "[flush] Retry timeout: 5.0s, message=wait for flush timeout"),
     ],
 )
 def test_what_may_mend_is_tried_again(error: Exception) -> None:

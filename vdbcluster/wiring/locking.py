@@ -78,7 +78,7 @@ def opened(address: MilvusAddress, settings: Settings) -> MilvusConnection:
 
     Waits for that run as for the lock.
     """
-    deadline = clock() + settings.lock.wait
+    deadline, waited = clock() + settings.lock.wait, False
     while True:
         try:
             return connect(address)
@@ -87,12 +87,13 @@ def opened(address: MilvusAddress, settings: Settings) -> MilvusConnection:
                 raise
             held = (holder_of(path) for path in settings.run.runs_dir.glob(_files(address)))
             holder = next((h for h in held if h is not None), None)
-            if holder is None:
+            if holder is None and not waited:
                 raise
-            if clock() >= deadline:
+            if holder is not None and clock() >= deadline:
                 until = "the file is free when that process ends"
                 line = locked_line(f"labels in {address.shown!r}", holder, until)
                 raise LockedError(line) from error
+            waited = holder is not None  # else it ended just now, and left the file to us
         time.sleep(POLL)
 
 

@@ -19,7 +19,7 @@ from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.leased import LeasedSink
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue
-from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
+from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection
 from vdbcluster.adapters.milvus.search import MilvusNeighbors, SearchSettings
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.tls import Tls
@@ -43,7 +43,7 @@ from vdbcluster.ports.lock import Lease
 from vdbcluster.wiring.catalogues import catalogue_of
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 from vdbcluster.wiring.history import found_run
-from vdbcluster.wiring.locking import locked_run
+from vdbcluster.wiring.locking import locked_run, opened
 from vdbcluster.wiring.recorded import recorded_settings
 
 PACKAGES = (
@@ -219,7 +219,7 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
                 f"the filter {milvus.filter!r} selects by {name}, which this run rewrites; select "
                 "by another field, or write under other names with --label-prefix sub_"
             )
-    with connect(address(milvus)) as connection:
+    with opened(address(milvus), settings) as connection:
         source = MilvusSource(connection, selection(milvus), milvus.page_bytes)
         # Lite opens every file with its collections released; loading there costs nobody else.
         if milvus.load or connection.is_lite:

@@ -25,7 +25,7 @@ NATURAL = {
     "jaccard": "JACCARD",
 }
 """The metric of an index that orders rows as a distance does."""
-_ALIKE = ("L2", "COSINE", "IP")
+_ALIKE = {"L2", "COSINE", "IP"}
 """Those that order vectors of length 1 in the same way."""
 
 
@@ -48,8 +48,8 @@ class MilvusCandidates:
         self._name, wanted = metric, NATURAL[metric]
         self._index = source.vector.metric or wanted
         self._of_unit_length = self._index != wanted
-        if self._of_unit_length and not {self._index, wanted} <= set(_ALIKE):
-            raise self._refused()
+        if self._of_unit_length and not {self._index, wanted} <= _ALIKE:
+            raise self._refused("")
         self._requests = VectorRequests(connection, source, settings, self._index)
 
     @property
@@ -85,12 +85,10 @@ class MilvusCandidates:
         if self._of_unit_length and len(vectors):
             off = np.abs(np.linalg.norm(vectors, axis=1) - 1)
             if float(off.max()) > UNIT_TOLERANCE:
-                raise self._refused()
+                raise self._refused(", which is the same for vectors of length 1 alone")
 
-    def _refused(self) -> RefusedError:
-        name, unless = self._source.vector.name, ""
-        if self._of_unit_length and self._index in _ALIKE:
-            unless = ", which is the same for vectors of length 1 alone"
+    def _refused(self, unless: str) -> RefusedError:
+        name = self._source.vector.name
         return RefusedError(
             f"the index of {name!r} searches by {self._index}, and the last run compared by "
             f"{self._name}{unless}: new rows cannot be assigned, run vdbcluster run"

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from vdbcluster.adapters.milvus.errors import (
     PATIENCE,
     backend_errors,
+    is_retriable,
     quiet,
     retrying,
     translate,
@@ -83,12 +84,17 @@ class MilvusAddress:
 
 
 class MilvusConnection:
-    """An open connection; threads may share it."""
+    """An open connection; threads may share it.
+
+    Once a call has been repeated in vain for all its patience, others have none until one succeeds:
+    what is left to do is to clean up and end.
+    """
 
     def __init__(self, client: Any, address: MilvusAddress, server: ServerInfo) -> None:
         self._client = client
         self.address = address
         self.server = server
+        self._away = False
 
     @property
     def is_lite(self) -> bool:
@@ -116,7 +122,14 @@ class MilvusConnection:
 
     def _again(self, call: Call[T]) -> T:
         address = self.address
-        return retrying(lambda: call(self._client, address.timeout), address.patience)
+        patience = 0.0 if self._away else address.patience
+        try:
+            answer = retrying(lambda: call(self._client, address.timeout), patience)
+        except backend_errors() as error:
+            self._away = is_retriable(error)
+            raise
+        self._away = False
+        return answer
 
     def close(self) -> None:
         """Let go of the server; a Lite file stays open until the process ends"""

@@ -75,6 +75,7 @@ _NOT_READY = (
     r"nodes? not enough|rate limit|no available (?:shard|node)|channel not available"
     r"|node offline|not ready|service unavailable|\bUNAVAILABLE\b|\bDEADLINE_EXCEEDED\b"
     r"|fail connecting to server|failed to get shard leader|Retry (?:timeout|run out)"
+    r"|empty grpc client|connection refused"
 )
 
 _NOT_LOADED = _Rule(

@@ -69,7 +69,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("clusters"))
 
 
-def test_without_a_run_there_is_nothing_to_edit(place: Place) -> None:
+@pytest.fixture
+def labelled(place: Place) -> Place:
+    """Whichever test comes first, a run has been made."""
+    if place.do("clusters", "list").exit_code:
+        place.plain(*RUN)
+    return place
+
+
+def test_without_a_run_there_is_nothing_to_edit(tmp_path: Path) -> None:
+    place = Place(tmp_path)
     for arguments in (("list",), ("show", "0"), ("merge", "1", "0")):
         code, told = place.refused("clusters", *arguments)
         assert code == 2
@@ -122,7 +131,8 @@ def test_a_name_a_mark_and_a_merge_stay(place: Place) -> None:
     assert place.clusters()[part]["size"] == before[part]["size"]
 
 
-def test_a_merge_is_rolled_back_as_a_run_is(place: Place) -> None:
+def test_a_merge_is_rolled_back_as_a_run_is(labelled: Place) -> None:
+    place = labelled
     before, labels = place.clusters(), place.labels()
     home, part = list(before)[:2]
     run_id = place.told("clusters", "merge", str(part), str(home))["run_id"]
@@ -148,7 +158,8 @@ def test_a_merge_is_rolled_back_as_a_run_is(place: Place) -> None:
         (("rename", "0", "a\nb"), "a name is one line"),
     ],
 )
-def test_what_cannot_be_is_one_line(place: Place, arguments: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_is_one_line(labelled: Place, arguments: tuple[str, ...], told: str) -> None:
+    place = labelled
     before, labels = place.clusters("--all"), place.labels()
     code, line = place.refused("clusters", *arguments)
     assert code == 2

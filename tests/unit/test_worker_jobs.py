@@ -142,9 +142,9 @@ def test_a_process_gets_the_settings_of_its_job_and_of_nobody_else(
 ) -> None:
     text = GOOD + '[job.telemetry]\nwebhook = "http://hooks/x"\nmetrics_file = "x.prom"\n'
     job = read(text).jobs[1]
-    monkeypatch.setenv("VDBCLUSTER__MILVUS__COLLECTION", "strange")
-    given = dict(environment(job.settings))
-    monkeypatch.undo()
+    with monkeypatch.context() as strange:
+        strange.setenv("VDBCLUSTER__MILVUS__COLLECTION", "strange")
+        given = dict(environment(job.settings))
     for name in [name for name in given if name.startswith("VDBCLUSTER__")]:
         monkeypatch.setenv(name, given[name])
     Path("vdbcluster.toml").write_text('[milvus]\ncollection = "other"\n[write]\nbatch = 7\n')

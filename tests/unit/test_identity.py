@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.unit.test_run import Listener, adapters, blobs
-from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import BackendError
 from vdbcluster.model.catalogue import Catalogue
-from vdbcluster.model.manifest import RunManifest
+from vdbcluster.model.manifest import RunManifest, unwritten_catalogue
 from vdbcluster.pipeline.run import run
 
 N = 120
@@ -127,3 +127,36 @@ def test_labels_are_written_where_no_catalogue_can_be(tmp_path: Path) -> None:
     assert "no catalogue of the clusters is kept: permission denied" in job.listener.warnings
     assert found.facts["write"]["written"] == 3 * N
     assert found.facts["catalogue"] == {"error": "permission denied", "written": False}
+
+
+def test_an_id_stays_where_the_run_that_gave_it_could_not_write_its_catalogue(
+    tmp_path: Path,
+) -> None:
+    class Broken(MemoryCatalogue):
+        def read(self) -> Catalogue | None:
+            return kept.read()
+
+        def replace(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> None:
+            raise BackendError("the server is gone")
+
+    vectors = blobs(N)
+    job = Job(vectors[: 2 * N], tmp_path)
+    kept = job.catalogue
+    job.run()
+    job.held.insert(np.arange(2 * N, 3 * N), vectors[2 * N :])
+    job.catalogue = Broken(job.held)
+    half = job.run()
+    assert unwritten_catalogue(half) == "the server is gone"
+    assert [entry.id for entry in kept.read().entries] == [0, 1]
+    job.catalogue = kept
+    whole = job.run()
+    assert whole.facts["write"]["written"] == 0
+    assert unwritten_catalogue(whole) == ""
+    born = job.read().get(2)
+    assert born is not None
+    assert (born.size, born.first_run) == (N, "run-3")
+    assert [event["kind"] for event in json.loads(born.lineage)] == ["born"]
+    job.held.delete(np.arange(2 * N, 3 * N))
+    job.run()
+    assert [entry.id for entry in job.read().live] == [0, 1]
+    assert job.read().next_id == 3

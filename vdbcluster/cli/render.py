@@ -13,7 +13,7 @@ from rich.table import Table
 from vdbcluster.cli.render_plan import has_changes, plan_lines
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.inspection import Inspection
-from vdbcluster.model.manifest import RunManifest
+from vdbcluster.model.manifest import RunManifest, unwritten_catalogue
 
 SHOWN_CLUSTERS = 40
 
@@ -139,7 +139,8 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
         lines.append(("left out", f"{left:,} rows have no vector that can be compared"))
     if write["unlabelled"]:
         lines.append(("new", f"{write['unlabelled']:,} rows carry no label (added meanwhile)"))
-    if name := manifest.facts.get("catalogue", {}).get("name"):
+    name = manifest.facts.get("catalogue", {}).get("name")
+    if name and not unwritten_catalogue(manifest):
         lines.append(("catalogue", f"{name}: size, stability, medoid and centroid of each cluster"))
     lines += [("note", message) for message in write["messages"]]
     return lines

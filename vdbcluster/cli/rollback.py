@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vdbcluster.cli.asking import agreed
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.render import print_json
 from vdbcluster.config.settings import Settings
@@ -75,11 +76,9 @@ def _agree(_: RunManifest) -> bool:
 def _ask(manifest: RunManifest) -> bool:
     told = manifest.facts["rollback"]
     rows = told["restored"] + told["erased"]
-    line = f"Put the labels of {rows:,} rows back to before run {manifest.run_id}?"
-    try:
-        return rows == 0 or typer.confirm(line, err=True)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
+    return rows == 0 or agreed(
+        f"Put the labels of {rows:,} rows back to before run {manifest.run_id}?"
+    )
 
 
 def _print(manifest: RunManifest, told: dict[str, Any], *, dry_run: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vdbcluster.cli.asking import agreed
 from vdbcluster.cli.logs import observer_of
 from vdbcluster.cli.render import print_json, print_run
 from vdbcluster.cli.render_assign import print_assignment
@@ -15,7 +16,7 @@ from vdbcluster.cli.render_plan import has_changes
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.labels import LabelPlan
-from vdbcluster.model.manifest import RunManifest, is_assignment
+from vdbcluster.model.manifest import RunManifest, is_assignment, unwritten_catalogue
 from vdbcluster.model.run_id import new_run_id
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.telemetry import reported
@@ -134,6 +135,11 @@ def check_written(manifest: RunManifest) -> None:
             f"{wrong:,} rows could not be labelled, or hold other labels by now (does another run "
             "write to this collection?); run the same command again"
         )
+    if why := unwritten_catalogue(manifest):
+        raise VdbclusterError(
+            f"the labels are written, but not the catalogue of the clusters: {why}; "
+            "run the same command again"
+        )
 
 
 def _agree_at_once(_: LabelPlan) -> bool:
@@ -142,7 +148,4 @@ def _agree_at_once(_: LabelPlan) -> bool:
 
 def _ask(plan: LabelPlan) -> bool:
     rows = int(plan.changed.sum())
-    try:
-        return rows == 0 or typer.confirm(f"Write labels of {rows:,} rows?", err=True)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
+    return rows == 0 or agreed(f"Write labels of {rows:,} rows?")

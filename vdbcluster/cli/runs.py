@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vdbcluster.cli.asking import agreed
 from vdbcluster.cli.options import with_settings
 from vdbcluster.cli.render import print_json
 from vdbcluster.cli.render_runs import print_history, print_record, print_removal
@@ -104,11 +105,7 @@ def prune(
 def _ask(count: int) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"{count:,} run(s) would be removed; pass --yes, as nobody can be asked")
-    try:
-        agreed = typer.confirm(f"Remove {count:,} record(s)?", err=True)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
-    if not agreed:
+    if not agreed(f"Remove {count:,} record(s)?"):
         raise UsageError("nothing was removed")
 
 

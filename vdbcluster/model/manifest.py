@@ -91,6 +91,12 @@ def is_assignment(manifest: RunManifest) -> bool:
     return "assign" in manifest.facts
 
 
+def unwritten_catalogue(manifest: RunManifest) -> str:
+    """Why the catalogue does not tell of the labels that were written; empty if it does."""
+    told = manifest.facts.get("catalogue", {})
+    return str(told.get("error", "")) if "name" in told else ""
+
+
 @cache
 def _reader() -> TypeAdapter[RunManifest]:
     return TypeAdapter(RunManifest)

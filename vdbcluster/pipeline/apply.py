@@ -78,7 +78,7 @@ def apply_run(made: Planned, outlets: Outlets, observer: Observer) -> RunManifes
     if made.catalogue is None or outlets.catalogue is None:
         return written
     with journal.timed("catalogue"):
-        _store(made.catalogue, made.before, journal, outlets, observer)
+        _store(made.catalogue, made.before, journal, outlets)
     return journal.record("written")
 
 
@@ -87,11 +87,11 @@ def _store(
     before: Catalogue | None,
     journal: Journal,
     outlets: Outlets,
-    observer: Observer,
 ) -> None:
-    """The labels are written by now, so a catalogue that cannot be stored is a warning.
+    """What people have edited since ``before`` was read stays.
 
-    What people have edited since ``before`` was read stays.
+    The labels are written by now: an error is a fact of the run (``unwritten_catalogue``), and the
+    next run finishes the job.
     """
     assert outlets.catalogue is not None
     try:
@@ -99,5 +99,4 @@ def _store(
         held.replace(catalogue, since=before)
         journal.facts["catalogue"] = {"name": held.name, "written": True}
     except BackendError as error:
-        observer.warn(f"the labels are written, but not the catalogue: {error}")
-        journal.facts["catalogue"] = {"error": str(error), "written": False}
+        journal.facts["catalogue"] |= {"error": str(error), "written": False}

@@ -24,13 +24,15 @@ from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, ClusterState, json_text
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelBatch
-from vdbcluster.model.matching import Event, EventKind, Former, Matching, Previous
+from vdbcluster.model.matching import BEGINS, Event, EventKind, Former, Matching, Previous
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.aligned import stored_ids
 from vdbcluster.pipeline.catalogue import Middle, Points, entries_of, middles
 from vdbcluster.pipeline.folding import Folded, fold, steadied
 from vdbcluster.pipeline.read import positions
+
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,26 +102,42 @@ def identified(
 
 
 def previous_of(rows: Rows, stored: Sequence[LabelBatch], held: Catalogue | None) -> Previous:
-    """The last clustering, seen from ``rows``."""
+    """The last clustering, seen from ``rows``.
+
+    Ids that rows have and no entry tells of are live too: a run was ended after it had written
+    labels and before it had written its catalogue, and what it began the next one finishes.
+    """
     labels, labelled = stored_ids(rows.keys, stored)
     if held is None:
         return Previous.of(labels, ~labelled)
     live = held.live
     merged = [entry for entry in held.entries if entry.merged_into is not None]
-    listed = np.isin(labels, [entry.id for entry in (*live, *merged)])
+    retired = np.array([e.id for e in held.entries if not e.live], np.int64)
+    ended = np.isin(labels, retired) & ~np.isin(labels, [entry.id for entry in merged])
+    untold, counts = _untold(labels[labelled], held)
+    ids = np.append(np.array([entry.id for entry in live], np.int64), untold)
+    order = np.argsort(ids)
+    exemplars = [*(_rows_of(entry, rows) for entry in live), *[_NO_ROWS] * len(untold)]
     return Previous(
         labels=labels,
-        absent=~labelled | ((labels >= 0) & ~listed),
-        ids=np.array([entry.id for entry in live], np.int64),
-        sizes=np.array([entry.size for entry in live], np.int64),
-        pinned=np.array([entry.pinned for entry in live], np.bool_),
-        centroids=_centroids(live),
-        exemplars=tuple(_rows_of(entry, rows) for entry in live),
-        retired=np.array([e.id for e in held.entries if not e.live], np.int64),
+        absent=~labelled | ended,
+        ids=ids[order],
+        sizes=np.append(np.array([entry.size for entry in live], np.int64), counts)[order],
+        pinned=np.append([entry.pinned for entry in live], np.zeros(len(untold)))[order] > 0,
+        centroids=None if len(untold) else _centroids(live),
+        exemplars=tuple(exemplars[i] for i in order),
+        retired=retired,
         next_id=max(held.next_id, int(labels.max(initial=-1)) + 1),
         aliases=held.heirs(),
         former=tuple(Former(e.id, _rows_of(e, rows), e.centroid) for e in merged),
     )
+
+
+def _untold(labels: Int64Array, held: Catalogue) -> tuple[Int64Array, Int64Array]:
+    """Ids that rows have and no entry tells of, and how many rows."""
+    ids, counts = np.unique(labels[labels >= 0], return_counts=True)
+    untold = ~np.isin(ids, [entry.id for entry in held.entries])
+    return ids[untold], counts[untold]
 
 
 def _centroids(live: Sequence[CatalogueEntry]) -> Float32Array | None:
@@ -203,6 +221,10 @@ def _carried(
     new: CatalogueEntry, old: CatalogueEntry | None, events: Sequence[Event], run_id: str
 ) -> CatalogueEntry:
     if old is None:
+        if not {event.kind for event in events} & set(
+            BEGINS
+        ):  # written by a run whose catalogue was not
+            events = [Event(EventKind.BORN, new.id, 0, new.size, 0)]
         return replace(new, lineage=_lineage("[]", events, run_id))
     return replace(
         new,

@@ -306,7 +306,8 @@ class _Planning:
         if "name" not in self.facts.get("catalogue", {}):
             return None
         news = {event.kind for event in identity.matching.events} - {EventKind.UNCHANGED}
-        if before is not None and not plan.changed.any() and not news:
+        told = before is not None and all(before.get(int(i)) for i in identity.ids)
+        if told and not plan.changed.any() and not news:
             return None
         return described(
             found,

@@ -80,9 +80,10 @@ def scores(labels: Any, classes: Any) -> dict[str, Any]:
 
 def _task(vectors: Any, metric: str, classes: Any, centred: bool) -> Task:
     """The same for everybody. Rows that are the mean itself have no direction; they stay zero."""
-    from vdbcluster.graph.distance import prepare
+    from vdbcluster.graph.distance import mean_direction, prepare
 
-    points = prepare(vectors, metric, centered=centred and metric == "chord")
+    mean = mean_direction(vectors) if centred and metric == "chord" else None
+    points = prepare(vectors, metric, mean=mean)
     return Task(points, metric, _number(classes[classes >= 0]), centred)
 
 

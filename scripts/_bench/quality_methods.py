@@ -68,16 +68,18 @@ def ours(name: str, sections: Mapping[str, Mapping[str, Any]]) -> Method:
         from vdbcluster.adapters.local_neighbors import LocalNeighbors
         from vdbcluster.adapters.quiet import QuietObserver
         from vdbcluster.config.settings import load_settings
-        from vdbcluster.graph.distance import is_narrow, prepare
+        from vdbcluster.graph.distance import is_narrow, mean_direction, prepare
         from vdbcluster.pipeline.cluster import cluster_graph
         from vdbcluster.pipeline.neighbors import neighbor_graph
         from vdbcluster.pipeline.recipe import centering, wanted_neighbors
 
         settings = load_settings(sections)
         how = centering(settings, local=True)
-        narrow = how == "narrow" and task.metric == "chord" and is_narrow(task.vectors)
-        centre = (how == "mean" or narrow) and not task.centred
-        points = prepare(task.vectors, task.metric, centered=centre)
+        mean = None
+        if how in ("mean", "narrow") and task.metric == "chord" and not task.centred:
+            mean = mean_direction(task.vectors)
+            mean = mean if how == "mean" or is_narrow(mean) else None
+        points = prepare(task.vectors, task.metric, mean=mean)
         search = LocalNeighbors(points, task.metric)
         k, started = wanted_neighbors(settings, len(points)), time.process_time()
         graph = neighbor_graph(search, points, task.metric, k, QuietObserver())

@@ -15,8 +15,8 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from tests.contract.making import Shape, make, row_of
-from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.adapters.memory_candidates import MemoryCandidates
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.milvus.candidates import MilvusCandidates
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.expressions import key_in

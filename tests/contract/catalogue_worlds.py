@@ -13,8 +13,8 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from tests.contract.making import INT64_KEYS, VARCHAR_KEYS, Shape, make, some_vectors
-from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.profile import profile

@@ -17,7 +17,8 @@ from pymilvus import MilvusClient
 
 from tests import zoo
 from tests.snapshot import Snapshot, snapshot, structure
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink
+from vdbcluster.adapters.memory import MemorySink
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.expressions import key_in
 from vdbcluster.adapters.milvus.source import Selection

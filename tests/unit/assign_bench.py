@@ -21,8 +21,9 @@ import numpy as np
 from tests.silent import Listener
 from tests.unit.test_assign_pipeline import Counting
 from tests.unit.test_run import adapters
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink
+from vdbcluster.adapters.memory import MemorySink
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.memory_unlabelled import MemoryUnlabelled
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings, load_settings

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.unit.test_run import Listener, adapters, blobs
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink
+from vdbcluster.adapters.memory import MemorySink
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.gate import GateSettings
 from vdbcluster.config.settings import Settings

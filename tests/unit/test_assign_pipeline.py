@@ -9,12 +9,12 @@ import pytest
 
 from tests import data
 from tests.unit.method_data import blobs
-from vdbcluster.adapters.memory import MemoryCollection
 from vdbcluster.adapters.memory_candidates import MemoryCandidates
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import load_settings
-from vdbcluster.graph.distance import is_narrow, mean_direction, prepare, prepare_as
+from vdbcluster.graph.distance import center, is_narrow, mean_direction, prepare
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.neighbors import NeighborGraph
@@ -47,13 +47,13 @@ class Counting(MemoryCandidates):
 
 def ran(keys, vectors, metric="chord") -> tuple[Kept, np.ndarray]:
     """A run over some rows as the pipeline does it: what it keeps, and its labels."""
-    centered = metric == "chord" and is_narrow(vectors)
-    points = prepare(vectors, metric, centered=centered)
+    mean = mean_direction(vectors) if metric == "chord" else None
+    mean = mean if mean is not None and is_narrow(mean) else None
+    points = prepare(vectors, metric, mean=mean)
     n = len(points)
     k = wanted_neighbors(SETTINGS, n)
     graph = NeighborGraph(*exact_neighbors(points, np.arange(n), k, metric), metric)
     result = cluster_graph(graph, points, SETTINGS, exact=False)
-    mean = mean_direction(vectors) if centered else None
     return remember(keys, graph, result.clustering, result.recipe, mean), result.clustering.labels
 
 
@@ -133,8 +133,8 @@ def test_what_is_around_a_row_is_what_an_exact_search_finds(world) -> None:
     held, kept, _ = world
     new = groups(80, 60, 60, seed=4)[::40]
     search, rows = grown(world, [1, 2, 3, 4, 5], new)
-    search._collection.insert([7777], new[:1])  # came between reading and searching
-    search._collection.delete([0])
+    search.collection.insert([7777], new[:1])  # came between reading and searching
+    search.collection.delete([0])
     found = surroundings(kept, rows.keys, rows.vectors, rows.keys, search, QUIET)
     every = prepare(np.concatenate([held.vectors, new, new[:1]]), "chord")
     indices, distances = exact_neighbors(every, np.arange(200, 205), 60, "chord")
@@ -158,7 +158,7 @@ def test_a_group_that_forms_gets_an_id_and_the_next_rows_join_it(world) -> None:
     later = kept.followed_by(found.added())
     assert (np.diff(later.keys) > 0).all()
     one = -groups(40, seed=6)[:1] - np.float32(2)
-    search._collection.insert([99999], one)
+    search.collection.insert([99999], one)
     again = assign_rows(later, rows_of(np.array([99999]), one), search, QUIET)
     assert again.assigned.labels.tolist() == [9]
     third = kept.followed_by(found.added().patched(again.added()))
@@ -208,7 +208,7 @@ def test_rows_that_joined_a_cluster_of_the_run_vote_for_nobody(world) -> None:
     assert (later.reference.labels[old] == labels).all()
     twins, more = grown(world, [1, 2, 3], new)
     alone = assign_rows(kept, more, twins, QUIET).assigned
-    twins._collection.insert(rows.keys, new)
+    twins.collection.insert(rows.keys, new)
     beside = assign_rows(later, more, twins, QUIET).assigned
     assert (beside.labels == alone.labels).all()
     assert (beside.support < alone.support).all()
@@ -253,13 +253,12 @@ def test_text_keys() -> None:
 
 def test_rows_centred_on_the_mean_of_others_are_as_those_were() -> None:
     vectors = groups(30, 30) + np.float32(40)
-    assert is_narrow(vectors)
     mean = mean_direction(vectors)
-    same = prepare_as(vectors[5:9], "chord", mean)
-    np.testing.assert_array_equal(same, prepare(vectors, "chord", centered=True)[5:9])
-    np.testing.assert_array_equal(prepare_as(vectors, "chord", None), prepare(vectors, "chord"))
+    assert is_narrow(mean)
+    same = prepare(vectors[5:9], "chord", mean=mean)
+    np.testing.assert_array_equal(same, center(vectors)[5:9])
     with pytest.raises(ValueError, match="NaN"):
-        prepare_as(np.full((1, 8), np.nan, np.float32), "chord", mean)
+        prepare(np.full((1, 8), np.nan, np.float32), "chord", mean=mean)
 
 
 def test_a_centred_run_assigns_centred_rows() -> None:
@@ -272,7 +271,7 @@ def test_a_centred_run_assigns_centred_rows() -> None:
         kept, rows_of(np.arange(200, 203), new), MemoryCandidates(collection), QUIET
     )
     assert found.assigned.labels.tolist() == labels[[0, 100, 170]].tolist()
-    points = prepare_as(np.concatenate([vectors, new]), "chord", kept.mean)
+    points = prepare(np.concatenate([vectors, new]), "chord", mean=kept.mean)
     _, distances = exact_neighbors(points, np.arange(200, 203), kept.reference.min_samples, "chord")
     np.testing.assert_allclose(found.assigned.core_distances, distances[:, -1], atol=1e-6)
 
@@ -349,7 +348,7 @@ def test_the_vectors_of_a_batch_are_bounded_in_bytes(world, monkeypatch) -> None
     monkeypatch.setattr(around, "BATCH_BYTES", 3 * 4 * 8 * wanted)
     asked = []
     monkeypatch.setattr(search, "propose", lambda v, n: asked.append(len(v)) or ask(v, n))
-    ask = MemoryCandidates(search._collection).propose
+    ask = MemoryCandidates(search.collection).propose
     again = assign_rows(kept, rows, search, QUIET).assigned
     assert asked == [3, 3, 3, 1]
     assert (again.labels == whole.labels).all()

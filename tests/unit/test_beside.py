@@ -12,7 +12,7 @@ import pytest
 
 from tests.silent import Listener
 from tests.unit.test_run import PLAIN, adapters, blobs
-from vdbcluster.adapters.memory import MemoryCollection
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.errors import RefusedError, VdbclusterError
 from vdbcluster.pipeline import beside as module
 from vdbcluster.pipeline.beside import beside, known, minded

@@ -123,7 +123,7 @@ def test_unfit_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="other than 0 and 1"):
         prepare(rows, "hamming")
     with pytest.raises(ValueError, match="not for euclidean"):
-        prepare(rows, "euclidean", centered=True)
+        prepare(rows, "euclidean", mean=np.zeros(rows.shape[1]))
 
 
 def test_centered_rows_are_unit_vectors_without_a_common_direction() -> None:

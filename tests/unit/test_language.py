@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from tests.data import embeddings, table
-from vdbcluster.graph.distance import prepare
+from vdbcluster.graph.distance import center, prepare
 from vdbcluster.graph.groups import centered_by_group
 from vdbcluster.quality.language import (
     LanguageVerdict,
@@ -150,7 +150,7 @@ def test_sentences_in_three_languages_are_split_and_cured() -> None:
         score = metrics.adjusted_mutual_info_score
         return score(topics, found), score(languages, found)
 
-    topic_before, language_before = ami(prepare(points, "chord", centered=True))
+    topic_before, language_before = ami(center(points))
     topic_after, language_after = ami(centered_by_group(points, languages))
     assert topic_after > topic_before + 0.15
     assert language_after < 0.05 < 0.3 < language_before

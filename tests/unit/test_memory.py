@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
+from vdbcluster.adapters.memory import MemorySink, MemorySource
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.memory_neighbors import BruteForceSearch
 from vdbcluster.errors import CollectionChangedError, UsageError
 from vdbcluster.model.neighbors import NeighborGraph

@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from tests import data
 from tests.unit.engine_graphs import exact, graphs, parameters
 from tests.unit.test_method_soft import graph_of, labelled
-from vdbcluster.graph.distance import prepare
+from vdbcluster.graph.distance import center
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build, extract
@@ -158,7 +158,7 @@ def test_real_texts(file, least):
     vectors = data.embeddings(f"{file}.npy")
     truth = data.table(f"{file.partition('.')[0]}.parquet")["label"].to_numpy()
     rows = np.random.default_rng(0).permutation(len(vectors))[:4000]
-    points = prepare(vectors[rows], "chord", centered=True)
+    points = center(vectors[rows])
     k = sizes(len(points)).n_neighbors
     graph = NeighborGraph(*exact_neighbors(points, np.arange(len(points)), k, "chord"), "chord")
     found, _ = cluster_density(graph, rule(len(points)))

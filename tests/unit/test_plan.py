@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
+from vdbcluster.adapters.memory import MemorySink, MemorySource
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.model.hierarchy import NOISE, Clustering

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.silent import SILENT, Listener
-from vdbcluster.adapters.memory import MemoryCollection, MemorySource
+from vdbcluster.adapters.memory import MemorySource
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.errors import ReadRefusedError
 from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.rows import ReadReport, Rows, VectorPage

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.silent import SILENT
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink
+from vdbcluster.adapters.memory import MemorySink
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, ClusterState
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelPlan, RowStatus, WriteOutcome
 from vdbcluster.model.manifest import RunManifest, RunState

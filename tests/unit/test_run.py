@@ -12,7 +12,8 @@ import pytest
 from tests.silent import Listener
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
-from vdbcluster.adapters.memory import MemoryCollection, MemorySink, MemorySource
+from vdbcluster.adapters.memory import MemorySink, MemorySource
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.memory_neighbors import BruteForceSearch
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings, load_settings
@@ -200,10 +201,10 @@ class Racing(MemorySink):
         outcome = super().write(batch, partition)
         if not self.raced:
             self.raced = True
-            self._collection.delete([batch.keys[0], 599])
-            self._collection.insert([7000], np.ones((1, 8)))
-            row = int(self._collection.positions(batch.keys[1:2])[0])
-            self._collection.labelled[row] = False
+            self.collection.delete([batch.keys[0], 599])
+            self.collection.insert([7000], np.ones((1, 8)))
+            row = int(self.collection.positions(batch.keys[1:2])[0])
+            self.collection.labelled[row] = False
         return outcome
 
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tests import data
 from vdbcluster.graph.chebyshev import largest
-from vdbcluster.graph.distance import prepare
+from vdbcluster.graph.distance import center
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.spectral import CUT, coordinates, coordinates_for, spectral_neighbors
 from vdbcluster.hierarchy import build, extract
@@ -232,7 +232,7 @@ def test_real_texts_cluster_better_than_by_their_raw_distances(file):
     vectors = data.embeddings(f"{file}.npy")
     truth = data.table(f"{file.partition('.')[0]}.parquet")["label"].to_numpy()
     rows = np.random.default_rng(0).permutation(len(vectors))[:4000]
-    points = prepare(vectors[rows], "chord", centered=True)
+    points = center(vectors[rows])
     found = exact_neighbors(points, np.arange(len(points)), 50, "chord")
     graph = NeighborGraph(*found, "chord")
     params = HdbscanParams(min_cluster_size=15, min_samples=10)

@@ -8,25 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from vdbcluster.adapters.memory import MemoryCollection, Where, selected
+from vdbcluster.adapters.memory_collection import MemoryView
 from vdbcluster.model.arrays import BoolArray, Float32Array, Keys
 
 _BLOCK_CELLS = 4_000_000
 
 
-class MemoryCandidates:
+class MemoryCandidates(MemoryView):
     """See ``ports.candidates``."""
-
-    def __init__(
-        self,
-        collection: MemoryCollection,
-        *,
-        partitions: tuple[str, ...] = (),
-        where: Where | None = None,
-    ) -> None:
-        self._collection = collection
-        self._partitions = partitions
-        self._where = where
 
     @property
     def description(self) -> str:
@@ -34,8 +23,8 @@ class MemoryCandidates:
 
     def propose(self, vectors: Float32Array, limit: int) -> tuple[Keys, BoolArray]:
         """See the port; by the metric of the collection."""
-        held = self._collection
-        rows = np.flatnonzero(self._selected() & np.isfinite(held.vectors).all(axis=1))
+        held = self.collection
+        rows = np.flatnonzero(self.selected() & np.isfinite(held.vectors).all(axis=1))
         rows = rows[np.argsort(held.keys[rows], kind="stable")]
         found = min(limit, len(rows))
         keys = np.full((len(vectors), limit), held.keys[0] if len(held) else 0, held.keys.dtype)
@@ -49,19 +38,16 @@ class MemoryCandidates:
 
     def vectors(self, keys: Keys) -> Float32Array:
         """See the port."""
-        held = self._collection
+        held = self.collection
         at = held.positions(keys)
-        at[at >= 0] = np.where(self._selected()[at[at >= 0]], at[at >= 0], -1)
+        at[at >= 0] = np.where(self.selected()[at[at >= 0]], at[at >= 0], -1)
         found = np.full((len(keys), held.vectors.shape[1]), np.nan, np.float32)
         found[at >= 0] = held.vectors[at[at >= 0]]
         return found
 
-    def _selected(self) -> BoolArray:
-        return selected(self._collection, self._partitions, self._where)
-
     def _distances(self, queries: Float32Array, base: Float32Array) -> np.ndarray:
         left, right = queries.astype(np.float64), base.astype(np.float64)
-        if self._collection.metric in ("COSINE", "IP"):
+        if self.collection.metric in ("COSINE", "IP"):
             left /= np.linalg.norm(left, axis=1, keepdims=True)
             right = right / np.linalg.norm(right, axis=1, keepdims=True)
         squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vdbcluster.adapters.memory import MemoryCollection
+from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.errors import CollectionChangedError
 from vdbcluster.model.catalogue import Catalogue, fitted
 from vdbcluster.model.edits import edited

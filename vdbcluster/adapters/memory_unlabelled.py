@@ -10,23 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vdbcluster.adapters.memory import MemoryCollection, Where, selected
+from vdbcluster.adapters.memory_collection import MemoryView
 from vdbcluster.model.rows import VectorPage
 
 
-class MemoryUnlabelled:
+class MemoryUnlabelled(MemoryView):
     """See ``ports.unlabelled``."""
-
-    def __init__(
-        self,
-        collection: MemoryCollection,
-        *,
-        partitions: tuple[str, ...] = (),
-        where: Where | None = None,
-    ) -> None:
-        self._collection = collection
-        self._partitions = partitions
-        self._where = where
 
     @property
     def told_by(self) -> str:
@@ -34,8 +23,8 @@ class MemoryUnlabelled:
 
     def pages(self) -> Iterator[VectorPage]:
         """See the port; a page for each partition."""
-        held = self._collection
-        new = selected(held, self._partitions, self._where) & ~held.labelled
+        held = self.collection
+        new = self.selected() & ~held.labelled
         for partition in held.partitions:
             rows = np.flatnonzero(new & (held.partition_of == partition))
             if rows.size:

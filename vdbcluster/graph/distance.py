@@ -49,29 +49,29 @@ def prepare(
     vectors: Float32Array,
     metric: str,
     *,
-    centered: bool = False,
+    mean: Float64Array | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
     """The ``(n, d) float32`` matrix that ``measure``, ``exact_neighbors`` and searches work on.
 
-    ``centered`` subtracts the mean and normalises again (``chord`` and ``angular`` only): of
-    embeddings that all point one way it leaves what sets them apart. Rows equal to the mean stay
-    zero, at distance 1 from the others (chord) and 0 from each other.
+    ``mean (d,)``: what to subtract before normalising again (``chord`` and ``angular`` only), as
+    ``mean_direction`` gives it: of embeddings that all point one way it leaves what sets them
+    apart. Rows equal to it stay zero, at distance 1 from the others (chord) and 0 from each other.
     ``out``: where to put the result, for instance a memory map; may be ``vectors`` itself.
     Works in blocks. What is prepared already stays as it is, to the last bit, and without ``out``
-    it is not copied; ``centered`` is for vectors that were not centred before.
+    it is not copied; ``mean`` is for vectors that were not centred before.
 
     Raises ``ValueError`` for an unknown metric, for NaN and infinities, for zero vectors where a
     direction is needed, and for values other than 0 and 1 where bits are needed.
     """
     check_metric(metric)
-    if centered and metric not in ON_SPHERE:
+    if mean is not None and metric not in ON_SPHERE:
         raise ValueError(f"centering is for {' and '.join(ON_SPHERE)}, not for {metric}")
     source = np.ascontiguousarray(vectors, dtype=np.float32)
     _refuse_unfit(source, metric)
-    if metric in ON_SPHERE and (centered or not _all_unit(source)):
+    if metric in ON_SPHERE and (mean is not None or not _all_unit(source)):
         target = np.empty(source.shape, np.float32) if out is None else out
-        _to_sphere(source, target, _mean(source) if centered else None)
+        _to_sphere(source, target, mean)
         return target
     if out is None or out.ctypes.data == source.ctypes.data:
         return source
@@ -80,37 +80,28 @@ def prepare(
 
 
 def mean_direction(vectors: Float32Array) -> Float64Array:
-    """What ``prepare(vectors, metric, centered=True)`` subtracts, ``(d,) float64``."""
-    return _mean(np.asarray(vectors, np.float32))
-
-
-def prepare_as(vectors: Float32Array, metric: str, mean: Float64Array | None) -> Float32Array:
-    """As ``prepare``, but centred on the ``mean`` of other rows, if any: to be compared with them.
-
-    Of the rows that the mean is of, it makes what ``prepare`` made of them.
-    """
-    if mean is None:
-        return prepare(vectors, metric)
-    check_metric(metric)
-    source = np.ascontiguousarray(vectors, dtype=np.float32)
-    _refuse_unfit(source, metric)
-    target = np.empty(source.shape, np.float32)
-    _to_sphere(source, target, mean)
-    return target
+    """The mean of the rows at unit length, ``(d,) float64``. Raises as ``prepare`` does."""
+    source = np.asarray(vectors, np.float32)
+    _refuse_unfit(source, "chord")
+    total = np.zeros(source.shape[1])
+    for rows in blocks(source):
+        block = source[rows].astype(np.float64)
+        total += (block / _lengths(block)).sum(axis=0)
+    return total / max(1, len(source))
 
 
 def center(vectors: Float32Array) -> Float32Array:
-    """``prepare(vectors, "chord", centered=True)``: unit vectors of what differs from the mean."""
-    return prepare(vectors, "chord", centered=True)
+    """Unit vectors of what sets rows apart from their mean direction, ``(n, d) float32``."""
+    return prepare(vectors, "chord", mean=mean_direction(vectors))
 
 
-def is_narrow(vectors: Float32Array) -> bool:
-    """Whether vectors ``(n, d)`` point so much one way that it drowns what sets them apart.
+def is_narrow(mean: Float64Array) -> bool:
+    """Whether vectors with this mean direction point one way so much that it drowns the rest.
 
-    The mean of their directions is longer than ``NARROW``. Of embeddings of texts it was 0.16 to
-    0.47 with one model (MiniLM), 0.88 to 0.95 with another (multilingual e5).
+    It is longer than ``NARROW``. Of embeddings of texts it was 0.16 to 0.47 with one model
+    (MiniLM), 0.88 to 0.95 with another (multilingual e5).
     """
-    return float(np.linalg.norm(_mean(np.asarray(vectors, np.float32)))) > NARROW
+    return float(np.linalg.norm(mean)) > NARROW
 
 
 def from_squared(
@@ -180,15 +171,6 @@ def _all_unit(vectors: Float32Array) -> bool:
 def _lengths(block: Float64Array) -> Float64Array:
     lengths: Float64Array = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
     return lengths
-
-
-def _mean(vectors: Float32Array) -> Float64Array:
-    """Mean direction: the mean of the rows at unit length, ``(d,) float64``."""
-    total = np.zeros(vectors.shape[1])
-    for rows in blocks(vectors):
-        block = vectors[rows].astype(np.float64)
-        total += (block / _lengths(block)).sum(axis=0)
-    return total / max(1, len(vectors))
 
 
 def _to_sphere(source: Float32Array, target: Float32Array, mean: Float64Array | None) -> None:

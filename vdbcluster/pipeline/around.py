@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vdbcluster.graph.distance import ON_SPHERE, prepare_as
+from vdbcluster.graph.distance import ON_SPHERE, prepare
 from vdbcluster.graph.measure import nearest
 from vdbcluster.model.arrays import Float32Array, Int64Array, Keys
 from vdbcluster.model.assign import Surroundings
@@ -104,7 +104,7 @@ def _nearest(
     base = search.vectors(found)
     fit = np.isfinite(base).all(axis=1) & ((metric not in ON_SPHERE) | base.any(axis=1))
     found, base = found[fit], base[fit]
-    points = prepare_as(np.concatenate([vectors, base]), metric, kept.mean)
+    points = prepare(np.concatenate([vectors, base]), metric, mean=kept.mean)
     at = positions(proposed.ravel(), found).reshape(proposed.shape)
     candidates = np.where(present & (at != PADDING), at + len(keys), PADDING)
     near, distances = nearest(points, np.arange(len(keys)), candidates, k, metric)

@@ -17,7 +17,7 @@ import numpy as np
 
 from vdbcluster.assign import core_distances, emerging, kindred, pool_graph, support_within
 from vdbcluster.config.settings import Settings
-from vdbcluster.graph.distance import ON_SPHERE, prepare_as
+from vdbcluster.graph.distance import ON_SPHERE, prepare
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array, Keys
 from vdbcluster.model.assign import AssignParams, Surroundings
 from vdbcluster.model.hierarchy import NOISE, Clustering
@@ -57,7 +57,7 @@ def emerge(
     pool = pool.take(np.flatnonzero(left))
     if len(pool.members) < 2:
         return found
-    points = prepare_as(pool.vectors, kept.reference.metric, kept.mean)
+    points = prepare(pool.vectors, kept.reference.metric, mean=kept.mean)
     graph = pool_graph(pool.around, pool.members, kept.reference.metric)
     result = cluster_graph(graph, points, settings, exact=False)
     stability = cluster_stability(result, points, REPEATS, observer)

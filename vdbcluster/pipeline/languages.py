@@ -74,19 +74,20 @@ def prepared(
     """
     if not len(rows):
         return Prepared(rows.vectors)
-    if center == "narrow":
-        center = "mean" if metric in ON_SPHERE and is_narrow(rows.vectors) else "none"
-    if center == "none":
+    on_sphere = metric in ON_SPHERE
+    if center in ("mean", "language") and not on_sphere:
+        raise UsageError(
+            f"center {center} is for vectors compared by direction, not by {metric}; use center "
+            "none"
+        )
+    mean = mean_direction(rows.vectors) if on_sphere and center in ("narrow", "mean") else None
+    if center == "narrow" and mean is not None and not is_narrow(mean):
+        mean = None
+    if mean is None and center != "language":
         return Prepared(prepare(rows.vectors, metric, out=rows.vectors if in_place else None))
     out = matrix(len(rows), rows.vectors.shape[1], memory_bytes)
-    if center == "mean":
-        mean = mean_direction(rows.vectors) if metric in ON_SPHERE else None
-        return Prepared(prepare(rows.vectors, metric, centered=True, out=out), mean)
-    if metric not in ON_SPHERE:
-        raise UsageError(
-            f"center language is for vectors compared by direction, not by {metric}; use center "
-            "mean or none"
-        )
+    if mean is not None:
+        return Prepared(prepare(rows.vectors, metric, mean=mean, out=out), mean)
     found = languages()
     if found is None:
         raise UsageError("center language needs the texts; name their field with --text-field")

@@ -142,7 +142,7 @@ def recalled(runs: RunStore, last: LastRun, held: Catalogue | None) -> Kept:
     An assignment that was not finished counts for nothing: what it wrote is labelled, and votes
     for nobody.
     """
-    heirs = _heirs(held)
+    heirs = held.heirs() if held is not None else {}
     run = _of(runs, last.run).renamed(heirs)
     done = [_of(runs, one) for one in last.since if one.state == "written"]
     if not done:
@@ -158,16 +158,3 @@ def _of(runs: RunStore, manifest: RunManifest) -> Kept:
             f"the record of run {manifest.run_id} lacks {error.args[0]!r} (another version of "
             "vdbcluster made it); run vdbcluster run again"
         ) from error
-
-
-def _heirs(held: Catalogue | None) -> dict[int, int]:
-    """Of each id that people merged into another, the one that its rows have now."""
-    into = {e.id: e.merged_into for e in held.entries if e.merged_into is not None} if held else {}
-    heirs = {}
-    for start in into:
-        heir, passed = start, set()
-        while heir in into and heir not in passed:
-            passed.add(heir)
-            heir = into[heir]
-        heirs[start] = heir
-    return heirs

@@ -22,7 +22,7 @@ from vdbcluster.model.arrays import (
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelPlan
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.read import positions
+from vdbcluster.pipeline.aligned import placed
 
 
 def plan_labels(
@@ -68,13 +68,10 @@ def _aligned(keys: Keys, stored: Iterable[LabelBatch]) -> tuple[LabelBatch, Bool
     """Labels of ``keys``, blank where none is stored, and which have one."""
     found, had_label = LabelBatch.blank(keys), np.zeros(len(keys), bool)
     plain: dict[str, str] = {}
-    for batch in stored:
-        at = positions(batch.keys, keys)
-        known = at >= 0
-        at = at[known]
+    for at, batch in placed(keys, stored):
         had_label[at] = True
         found = found.blanked(set(found.lacking()) - set(batch.lacking()), None)
-        for which, values in batch.take(known).columns():
+        for which, values in batch.columns():
             ours = getattr(found, which.column)
             ours[at] = _texts(values, plain) if values.dtype == object else values
     return found, had_label

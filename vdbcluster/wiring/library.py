@@ -23,9 +23,9 @@ from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import UsageError
-from vdbcluster.graph.distance import ON_SPHERE, is_narrow, prepare
+from vdbcluster.graph.distance import ON_SPHERE, is_narrow, mean_direction, prepare
 from vdbcluster.graph.smooth import smoothed
-from vdbcluster.model.arrays import Float32Array, Keys
+from vdbcluster.model.arrays import Float32Array, Float64Array, Keys
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import WriteReport
@@ -64,7 +64,7 @@ def neighbors(
     where the vectors point one way (chord and angular only).
     Raises ``ValueError`` for rows of NaN or zeros.
     """
-    points = prepare(vectors, metric, centered=_centered(vectors, metric, center))
+    points = prepare(vectors, metric, mean=_mean(vectors, metric, center))
     search = LocalNeighbors(points, metric, target_recall=TARGET_RECALL[effort], seed=seed)
     k = n_neighbors or wanted_neighbors(load_settings({}), len(points))
     return neighbor_graph(search, points, metric, k, QUIET)
@@ -105,10 +105,13 @@ def cluster(
     return cluster_graph(graph, points, settings, exact=False).clustering
 
 
-def _centered(vectors: Float32Array, metric: str, center: str) -> bool:
+def _mean(vectors: Float32Array, metric: str, center: str) -> Float64Array | None:
     if center not in ("auto", "none", "mean"):
         raise UsageError(f"center is {center!r}; it must be auto, none or mean")
-    return center == "mean" or (center == "auto" and metric in ON_SPHERE and is_narrow(vectors))
+    if center == "none" or (center == "auto" and metric not in ON_SPHERE):
+        return None
+    mean = mean_direction(vectors)
+    return mean if center == "mean" or is_narrow(mean) else None
 
 
 class Collection:
@@ -153,7 +156,7 @@ class Collection:
         if center == "mean":
             choice = replace(choice, engine="local")
         how = center if choice.engine == "local" else "none"
-        points = prepare(rows.vectors, metric, centered=_centered(rows.vectors, metric, how))
+        points = prepare(rows.vectors, metric, mean=_mean(rows.vectors, metric, how))
         search = replace(self._bench, choice=choice).search(rows, points)
         k = n_neighbors or wanted_neighbors(self._bench.settings, len(rows))
         return neighbor_graph(search, points, metric, k, self._bench.observer)

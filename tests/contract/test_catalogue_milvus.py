@@ -76,7 +76,7 @@ class Readers:
                 try:
                     got, expected = call(client)
                 except Exception as error:  # noqa: BLE001 - whatever it is, a reader must not see it
-                    self.wrong.append(repr(error)[:200])
+                    self.wrong.append(f"{type(error).__name__}: {error}"[:300])
                     return
                 runs = {run for run, _ in got}
                 if len(runs) != 1 or len(got) != len({i for _, i in got}) or len(got) != expected:

@@ -89,6 +89,7 @@ def test_commands_that_succeed_and_fail_keep_it(world: World) -> None:
     assert world.leaks() == []
 
 
+@pytest.mark.slow
 def test_servers_that_refuse_or_do_not_answer(world: World) -> None:
     wrong = "auth check failure, please check username and password are correct"
     world.proxy.fail_next("Connect", grpc.StatusCode.UNAUTHENTICATED, wrong, times=10**6)

@@ -39,6 +39,7 @@ def test_a_rate_limit_that_ends_is_waited_for(world: Callable[..., World]) -> No
     assert there.unharmed()
 
 
+@pytest.mark.slow
 def test_a_rate_limit_that_stays_is_one_line(world: Callable[..., World]) -> None:
     there = world()
     there.at_first(
@@ -67,7 +68,7 @@ def test_a_server_that_never_answers_is_given_up(
     assert there.labelled() == 0
 
 
-@pytest.mark.parametrize("method", ["Search", "Upsert"])
+@pytest.mark.parametrize("method", ["Search", pytest.param("Upsert", marks=pytest.mark.slow)])
 def test_a_server_that_is_killed_and_started_again(
     method: str, tmp_path: Path, collection_name: str
 ) -> None:

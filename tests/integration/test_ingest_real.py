@@ -54,6 +54,7 @@ def settings_for(backend: Backend, name: str, url: str, cache: Path, home: Path)
     return load_settings(given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize(
     "backend",

@@ -104,6 +104,7 @@ def test_it_runs_answers_is_killed_and_goes_on(
     check_labelled(server, name, before)
 
 
+@pytest.mark.slow
 def test_told_to_end_twice_it_interrupts_the_run(
     server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
 ) -> None:

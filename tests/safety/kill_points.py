@@ -14,11 +14,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+from tests.backends import REAL_SERVER
 from tests.emulation import Proxy
 from tests.emulation.faults import ANY
 
@@ -69,6 +73,21 @@ def spread(calls: int, times: int) -> list[Point]:
     by_call = [Point("call", (i + 1) / (calls + 1)) for i in range(calls)]
     by_time = [Point("time", (i + 1) / (times + 1)) for i in range(times)]
     return by_call + by_time
+
+
+def cases(places: Mapping[str, Sequence[Point]]) -> list[ParameterSet]:
+    """Parameters ``name``, ``point`` of a test; all but the middle point of a place are slow."""
+    return [
+        pytest.param(name, point, id=f"{name}-{point}", marks=marks_of(name, i, len(points)))
+        for name, points in places.items()
+        for i, point in enumerate(points)
+    ]
+
+
+def marks_of(name: str, index: int, points: int) -> list[pytest.MarkDecorator]:
+    """Of point ``index`` of ``points`` on the backend ``name``."""
+    marks = [pytest.mark.server] if name == REAL_SERVER else []
+    return marks if index == points // 2 else [*marks, pytest.mark.slow]
 
 
 def run_through(argv: Sequence[str], proxy: Proxy | None, cwd: Path) -> Ended:

@@ -18,7 +18,7 @@ from tests import backends
 from tests.backends import Backend, connected
 from tests.emulation import Proxy, in_front_of
 from tests.fault_server import DIM, FaultServer, vector_of
-from tests.safety.kill_points import Ended, Point, kill_at, run_through, spread
+from tests.safety.kill_points import Ended, Point, cases, kill_at, run_through, spread
 
 NAME = "killed_ingest"
 ROWS = 400
@@ -146,14 +146,7 @@ def desk_of(
         yield of
 
 
-def cases() -> Iterator[Any]:
-    for name, points in POINTS.items():
-        marks = [pytest.mark.server] if name == backends.REAL_SERVER else []
-        for point in points:
-            yield pytest.param(name, point, id=f"{name}-{point}", marks=marks)
-
-
-@pytest.mark.parametrize(("name", "point"), list(cases()))
+@pytest.mark.parametrize(("name", "point"), cases(POINTS))
 def test_the_next_ingest_ends_with_every_row_once(name: str, point: Point, desk_of: Any) -> None:
     desk: Desk = desk_of(name)
     folder = desk.fresh(str(point))

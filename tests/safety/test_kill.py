@@ -19,7 +19,7 @@ from pymilvus import MilvusClient
 from tests import backends, zoo
 from tests.backends import Backend, connected
 from tests.emulation import RELEASES, Proxy, in_front_of
-from tests.safety.kill_points import Ended, Point, kill_at, run_through, spread
+from tests.safety.kill_points import Ended, Point, kill_at, marks_of, run_through, spread
 from tests.silent import SILENT
 from tests.snapshot import Snapshot, diff, snapshot
 from vdbcluster.adapters.milvus.catalogue import catalogue_name
@@ -47,12 +47,17 @@ class Place:
     specimen: str
     points: list[Point]
     write: tuple[tuple[str, Any], ...] = ()
-    marks: tuple[Any, ...] = ()
     fresh: bool = False
 
     def parameters(self) -> list[Any]:
         return [
-            pytest.param(self, point, i % 2, id=f"{self.name}-{point}", marks=self.marks)
+            pytest.param(
+                self,
+                point,
+                i % 2,
+                id=f"{self.name}-{point}",
+                marks=marks_of(self.name, i, len(self.points)),
+            )
             for i, point in enumerate(self.points)
         ]
 
@@ -66,7 +71,6 @@ PLACES = (
         "partitions-varchar",
         spread(1, 0),  # half a minute each, mostly of waiting
         (("way", "guarded-upsert"), ("allow_full_upsert", True), ("batch", 40)),
-        (pytest.mark.server, pytest.mark.slow),
     ),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import pytest
 from pymilvus import MilvusClient
 
 from tests import backends, zoo
-from tests.backends import Backend, connected
-from tests.emulation import Proxy, in_front_of
-from tests.safety.kill_points import Ended, Point, kill_at, run_through, spread
+from tests.backends import Backend
+from tests.emulation import Proxy
+from tests.safety.kill_points import Ended, Point, cases, kill_at, run_through, spread
+from tests.safety.worlds import client_of, drop_all, settings_of, worlds
 from tests.silent import SILENT
 from tests.snapshot import Snapshot, diff, labels, snapshot
 from vdbcluster.adapters.milvus.catalogue import catalogue_name
@@ -55,13 +56,8 @@ class World:
             assert self.usual[0].code == 0, self.usual[0].output
         self.label()
 
-    @contextmanager
-    def client(self) -> Iterator[MilvusClient]:
-        """A client that is closed, and a Lite file with it, when its context ends."""
-        with ExitStack() as stack:
-            if self.backend.name == backends.LITE_FILE:
-                stack.enter_context(backends.lite_file(Path(self.backend.uri).parent))
-            yield stack.enter_context(connected(self.backend))
+    def client(self) -> AbstractContextManager[MilvusClient]:
+        return client_of(self.backend)
 
     def label(self) -> None:
         """Both runs, from the collection without labels."""
@@ -101,52 +97,24 @@ class World:
 
     def drop(self) -> None:
         with self.client() as client:
-            client.drop_alias(catalogue_name(NAME))
-            for name in client.list_collections():
-                if name.startswith(NAME):
-                    client.drop_collection(name)
+            drop_all(client, NAME, catalogue_name(NAME))
 
     def _uri(self) -> str:
         return self.proxy.backend.uri if self.proxy else self.backend.uri
 
     def _settings(self, cluster: dict[str, Any]) -> Settings:
-        return load_settings(
-            {
-                "milvus": {"uri": self._uri(), "collection": NAME},
-                "cluster": cluster,
-                "write": {"batch": 16},
-                "run": {"runs_dir": self.home / "runs"},
-            }
-        )
+        return load_settings(settings_of(self._uri(), NAME, self.home, cluster=cluster))
 
 
 @pytest.fixture(scope="module")
 def world_of(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    worlds: dict[str, World] = {}
-    with ExitStack() as stack:
-
-        def of(name: str) -> World:
-            if name not in worlds:
-                home = tmp_path_factory.mktemp("taken_back")
-                if name == backends.LITE_FILE:
-                    worlds[name] = World(Backend(name, str(home / "lite.db")), None, home)
-                else:
-                    proxy = stack.enter_context(
-                        in_front_of(request.getfixturevalue("lite_server"), None)
-                    )
-                    worlds[name] = World(proxy.backend, proxy, home)
-                stack.callback(worlds[name].drop)
-            return worlds[name]
-
+    with worlds(request, tmp_path_factory, World) as of:
         yield of
 
 
-@pytest.mark.parametrize(
-    ("name", "point"),
-    [pytest.param(name, point, id=f"{name}-{point}") for name in PLACES for point in PLACES[name]],
-)
+@pytest.mark.parametrize(("name", "point"), cases(PLACES))
 def test_a_killed_rollback_is_finished_by_the_next(name: str, point: Point, world_of: Any) -> None:
     world: World = world_of(name)
     for which in (1, 0):

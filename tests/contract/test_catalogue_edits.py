@@ -273,3 +273,40 @@ def test_a_catalogue_of_an_earlier_version_takes_edits_and_merges(
     assert read.entries[0].name == "Ale"
     [found] = world.client.query(held.name, "merged_into == 4", output_fields=["state"])
     assert found["state"] == "merged"
+
+
+@everywhere
+def test_what_is_prepared_is_seen_once_it_is_shown_and_keeps_what_was_edited_until_then(
+    world: World,  # noqa: F811
+) -> None:
+    held, first = world.catalogue(), catalogue_of(world.identity(), range(4))
+    held.replace(first)
+    ready = held.prepare(catalogue_of(world.identity(), range(4), run="run-2"), since=first)
+    assert shown(world.catalogue().read()) == shown(first)
+    world.catalogue().edit(renamed(2, "by hand"))
+
+    ready.show()
+
+    found = world.catalogue().read()
+    assert found is not None
+    assert (found.run_id, found.get(2).name) == ("run-2", "by hand")
+
+
+@everywhere
+def test_what_was_replaced_between_preparing_and_showing_keeps_its_edits_too(
+    world: World,  # noqa: F811
+) -> None:
+    held, first = world.catalogue(), catalogue_of(world.identity(), range(4))
+    held.replace(first)
+    ready = held.prepare(catalogue_of(world.identity(), range(4), run="run-2"), since=first)
+    other = world.catalogue()
+    other.replace(catalogue_of(world.identity(), range(4), run="run-x"), since=first)
+    other.edit(renamed(2, "by hand"))
+
+    ready.show()
+
+    found = world.catalogue().read()
+    assert found is not None
+    assert (found.run_id, found.get(2).name) == ("run-2", "by hand")
+    if isinstance(world, MilvusWorld):
+        assert len(world.behind()) <= 2

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vdbcluster.adapters.later import Later
 from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.errors import CollectionChangedError
 from vdbcluster.model.catalogue import Catalogue, fitted
 from vdbcluster.model.edits import edited
-from vdbcluster.ports.catalogue import Change, no_catalogue
+from vdbcluster.ports.catalogue import Change, Ready, no_catalogue
 
 
 class MemoryCatalogue:
@@ -36,6 +37,10 @@ class MemoryCatalogue:
         if held is None or held.identity != self._collection.identity:
             return None
         return held
+
+    def prepare(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> Ready:
+        """See ``ports.catalogue``; nothing takes long, so all is done when it is shown."""
+        return Later(self, catalogue, since)
 
     def replace(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> None:
         """See ``ports.catalogue``."""

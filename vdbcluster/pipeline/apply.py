@@ -8,19 +8,21 @@ same again (or a new run) finishes the job; edits that people made meanwhile sta
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import asdict
+from typing import Any
 
 from vdbcluster.errors import BackendError, CollectionChangedError, RefusedError, UsageError
-from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.pipeline.adapters import Outlets
-from vdbcluster.pipeline.beside import minded
+from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.planning import Planned
 from vdbcluster.pipeline.read import check_same
 from vdbcluster.pipeline.record import catalogues, plan_arrays, planned, still
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import Observer
+from vdbcluster.ports.catalogue import Ready
 
 
 def recall_plan(outlets: Outlets, manifest: RunManifest, *, forced: bool = False) -> Planned:
@@ -64,39 +66,50 @@ def apply_run(made: Planned, outlets: Outlets, observer: Observer) -> RunManifes
     journal.facts["way"] = asdict(sink.way)  # the plan could only foresee it
     journal.record("writing")
     check_same(outlets.source, outlets.profile)
-    with journal.timed("write"):
-        report = write_labels(
-            made.plan,
-            sink,
-            outlets.source,
-            minded(observer, outlets.sink),
-            left_out=made.left_out,
-            partial=made.partial,
-        )
-    journal.facts["write"] = asdict(report)
-    written = journal.record("written")
-    if made.catalogue is None or outlets.catalogue is None:
-        return written
-    with journal.timed("catalogue"):
-        _store(made.catalogue, made.before, journal, outlets)
+    with beside(lambda: _prepared(made, outlets)) as news:
+        with journal.timed("write"):
+            report = write_labels(
+                made.plan,
+                sink,
+                outlets.source,
+                minded(observer, outlets.sink),
+                left_out=made.left_out,
+                partial=made.partial,
+            )
+        journal.facts["write"] = asdict(report)
+        written = journal.record("written")
+        if made.catalogue is None or outlets.catalogue is None:
+            return written
+        with journal.timed("catalogue"):
+            name = journal.facts["catalogue"].get("name", "")
+            journal.facts["catalogue"] = {"name": name, **_shown(news)}
     return journal.record("written")
 
 
-def _store(
-    catalogue: Catalogue,
-    before: Catalogue | None,
-    journal: Journal,
-    outlets: Outlets,
-) -> None:
-    """What people have edited since ``before`` was read stays.
+def _prepared(made: Planned, outlets: Outlets) -> Ready | BackendError | None:
+    """The catalogue, stored while the labels are written: a server takes seconds to load it.
 
-    The labels are written by now: an error is a fact of the run (``unwritten_catalogue``), and the
-    next run finishes the job.
+    What people have edited since ``made.before`` was read stays. Nobody sees it before the labels.
     """
-    assert outlets.catalogue is not None
+    if made.catalogue is None or outlets.catalogue is None:
+        return None
     try:
-        held = outlets.catalogue()
-        held.replace(catalogue, since=before)
-        journal.facts["catalogue"] = {"name": held.name, "written": True}
+        return outlets.catalogue().prepare(made.catalogue, since=made.before)
     except BackendError as error:
-        journal.facts["catalogue"] |= {"error": str(error), "written": False}
+        return error
+
+
+def _shown(news: Future[Ready | BackendError | None]) -> dict[str, Any]:
+    """What becomes of the catalogue once the labels are written.
+
+    An error is a fact of the run (``unwritten_catalogue``) by then; the next run finishes the job.
+    """
+    try:
+        ready = news.result()
+        if isinstance(ready, BackendError):
+            raise ready
+        assert ready is not None
+        ready.show()
+    except BackendError as error:
+        return {"error": str(error), "written": False}
+    return {"written": True}

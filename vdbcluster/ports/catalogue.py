@@ -20,6 +20,14 @@ def no_catalogue(collection: str) -> UsageError:
     return UsageError(f"{collection!r} has no catalogue of clusters yet; vdbcluster run makes it")
 
 
+class Ready(Protocol):
+    """A catalogue that is stored, and that nobody sees yet."""
+
+    def show(self) -> None:
+        """Put it in the place of what there is, all at once for every reader."""
+        ...
+
+
 class ClusterCatalogue(Protocol):
     """The catalogue of the clusters of one collection; whoever reads it sees all of one run."""
 
@@ -33,6 +41,14 @@ class ClusterCatalogue(Protocol):
 
         A catalogue of an earlier collection of the same name counts as nothing. Raises
         ``RefusedError`` if something else has the name.
+        """
+        ...
+
+    def prepare(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> Ready:
+        """The first step of ``replace``, which may be taken while labels are written.
+
+        Nobody sees a difference before the second; what is never shown, the next ``replace`` clears
+        up. Raises as ``replace`` does.
         """
         ...
 

@@ -27,7 +27,9 @@ an edit is in the old generation and carried over, or made again in the new one,
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
+from vdbcluster.adapters.later import Later
 from vdbcluster.adapters.milvus.catalogue_generations import Generations
 from vdbcluster.adapters.milvus.catalogue_rows import Layout
 from vdbcluster.adapters.milvus.writeback.own import Generation
@@ -40,7 +42,7 @@ from vdbcluster.errors import (
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, fitted
 from vdbcluster.model.collection import VectorField
 from vdbcluster.model.edits import edited
-from vdbcluster.ports.catalogue import Change, no_catalogue
+from vdbcluster.ports.catalogue import Change, Ready, no_catalogue
 
 ATTEMPTS = 3
 """Readings or edits that replacements in a row may spoil."""
@@ -54,6 +56,22 @@ def catalogue_name(collection: str) -> str:
 def _differing(one: Catalogue, other: Catalogue) -> list[CatalogueEntry]:
     """Entries of ``one`` that are not the very ones of ``other``."""
     return [entry for entry in one.entries if entry is not other.get(entry.id)]
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """See ``ports.catalogue.Ready``."""
+
+    to: MilvusCatalogue
+    catalogue: Catalogue
+    since: Catalogue | None
+    current: Generation | None
+    fresh: Generation
+    now: Catalogue | None
+    """What ``current`` held when ``fresh`` was filled, if that matters."""
+
+    def show(self) -> None:
+        self.to.show(self)
 
 
 class MilvusCatalogue:
@@ -80,26 +98,46 @@ class MilvusCatalogue:
                 return self._generations.read(held)
         raise self._never_at_rest("read")
 
+    def prepare(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> Ready:
+        """See ``ports.catalogue``; embedded Milvus works for one caller at a time."""
+        if self._target.milvus.is_lite:
+            return Later(self, catalogue, since)
+        return self._filled(catalogue, since)
+
     def replace(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> None:
         """See ``ports.catalogue``."""
+        self._filled(catalogue, since).show()
+
+    def _filled(self, catalogue: Catalogue, since: Catalogue | None) -> _Filled:
         self._check(catalogue)
         current = self._generations.current()
         held = self._held() if since is not None else None
         now = self._generations.read(held) if held else None
-        if since is not None and now is not None:
-            catalogue = edited(catalogue, since=since, now=now)
+        news = (
+            catalogue if since is None or now is None else edited(catalogue, since=since, now=now)
+        )
         fresh = self._generations.named(catalogue.run_id)
         try:
-            self._generations.fill(fresh, catalogue)
+            self._generations.fill(fresh, news)
             self._target.check()
         except BaseException:
             with suppress(VdbclusterError):  # what ended the work is the one to tell
                 self._generations.drop(fresh.name)
             raise
+        return _Filled(self, catalogue, since, current, fresh, now)
+
+    def show(self, filled: _Filled) -> None:
+        """Let readers see it; where they see another one by now, it is filled again, after that."""
+        self._target.check()
+        current, fresh = self._generations.current(), filled.fresh
+        if current != filled.current:
+            self._generations.drop(fresh.name)
+            self.replace(filled.catalogue, since=filled.since)
+            return
         self._generations.drop_all_but(current, fresh)
         self._generations.switch(fresh, create=current is None)
-        if held is not None and now is not None:
-            self._catch_up(fresh, held, now)
+        if current is not None and filled.now is not None:
+            self._catch_up(fresh, current, filled.now)
 
     def _catch_up(self, fresh: Generation, held: Generation, seen: Catalogue) -> None:
         """Make the edits again that reached the generation before while the new one was filled."""

@@ -7,6 +7,8 @@ that is not ours has changed.
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import time
 from pathlib import Path
 
@@ -124,6 +126,44 @@ def test_told_to_end_twice_it_interrupts_the_run(
     done = vdbcluster(tmp_path, "run", "--uri", server.uri, "-c", name)
     assert done.returncode == 0, done.stderr
     check_labelled(server, name, before)
+
+
+@pytest.mark.slow
+def test_a_run_that_does_not_listen_is_killed_and_the_next_one_finishes(
+    server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
+) -> None:
+    name, before = docs
+    how = ("--uri", server.uri, "-c", name, "--every", "5s", "--grace", "1", "--kill-after", "2")
+    for _ in range(5):  # a run may be over before it is stopped
+        with WorkerProcess(tmp_path, *how) as worker:
+            pid = under_way(worker, 0)["pid"]
+            os.kill(pid, signal.SIGSTOP)  # it takes SIGTERM no more, as if a disk hung
+            worker.terminate()
+            assert worker.ended() == 0
+        if endings(worker) == {"interrupted"}:
+            break
+    assert endings(worker) == {"interrupted"}
+    assert gone(pid)
+    labels(server, name, before)
+    done = vdbcluster(tmp_path, "run", "--uri", server.uri, "-c", name, "--lock-wait", "120")
+    assert done.returncode == 0, done.stderr
+    check_labelled(server, name, before)
+
+
+@pytest.mark.slow
+def test_a_webhook_that_never_answers_holds_up_no_end(
+    server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
+) -> None:
+    name, before = docs
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
+        hook = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        how = ("--uri", server.uri, "-c", name, "--every", "5s", "--grace", "100")
+        with WorkerProcess(tmp_path, *how, "--filter", "id > 5000", "--webhook", hook) as worker:
+            worker.wait_for("ended", 1, outcome="refused")
+            worker.terminate()
+            assert worker.ended() == 0
+    assert worker.all("not told")
+    assert labels(server, name, before) == {None: ROWS}
 
 
 def test_two_at_once_harm_nothing(

@@ -127,6 +127,8 @@ class Worker:
         until = time.monotonic() + PARTING
         for thread in self._telling:
             thread.join(max(0.0, until - time.monotonic()))
+        if left := sum(map(Thread.is_alive, self._telling)):
+            self._log.warning("not told", message=f"{left} report(s) had no answer at the end")
 
     def _signalled(self) -> None:
         self._signals += 1

@@ -14,6 +14,7 @@ from tests.backends import LITE_SERVER, REAL_SERVER, Backend
 from tests.faults.seeds import Outcome, Site, differences
 from tests.faults.wire import KINDS, Fault, wire
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 SEEDS = {
     LITE_SERVER: (1, 22, 48, 95),  # reset; refuse; two cuts; a hole
     REAL_SERVER: (2, 19, 66),  # delay; reset; a cut while rows are written anew

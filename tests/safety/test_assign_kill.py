@@ -27,6 +27,7 @@ from vdbcluster.adapters.milvus.catalogue import catalogue_name
 from vdbcluster.config.settings import load_settings
 from vdbcluster.wiring.main_job import run_job
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 NAME = "assigned"
 ROWS = 240
 RUN = {"min_cluster_size": 10, "min_samples": 5}

@@ -20,6 +20,7 @@ from tests.emulation import Proxy, in_front_of
 from tests.fault_server import DIM, FaultServer, vector_of
 from tests.safety.kill_points import Ended, Point, cases, kill_at, run_through, spread
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 NAME = "killed_ingest"
 ROWS = 400
 EMPTY = {57, 201, 399}

@@ -27,6 +27,7 @@ from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.config.settings import load_settings
 from vdbcluster.wiring.main_job import run_job
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 NAME = "killed"
 ROWS = 240
 BATCH = 16  # so that there are many calls to be killed at

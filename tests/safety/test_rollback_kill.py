@@ -28,6 +28,7 @@ from vdbcluster.wiring.history import found_run
 from vdbcluster.wiring.main_job import run_job
 from vdbcluster.wiring.rollback import rollback_job
 
+pytestmark = pytest.mark.timeout(900)  # on a busy machine
 NAME = "taken_back"
 ROWS = 200
 RUNS: tuple[dict[str, Any], ...] = (

@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.data import embeddings
+from tests.stand_in_gpu import StandIn
+from vdbcluster.adapters.gpu_neighbors import Gpu, GpuNeighbors
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.errors import NotEnoughMemoryError, UsageError
 from vdbcluster.graph.distance import METRICS, ON_BITS, prepare
@@ -30,7 +32,15 @@ def make_approximate(rows: NDArray[np.float32], metric: str, **settings: float) 
     return LocalNeighbors(rows, metric, exact_rows=0, **settings)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=[make_exact, make_approximate], ids=["exact", "approximate"])
+def make_gpu(rows: NDArray[np.float32], metric: str, **settings: int) -> GpuNeighbors:
+    """Numpy plays the GPU; its search is exact whatever the seed."""
+    gpu = Gpu(StandIn(), "stand-in", 4 << 20)
+    return GpuNeighbors(rows, metric, gpu=gpu, threads=settings.get("threads", 0))
+
+
+@pytest.fixture(
+    params=[make_exact, make_approximate, make_gpu], ids=["exact", "approximate", "gpu"]
+)
 def make(request: pytest.FixtureRequest) -> Make:
     return request.param  # type: ignore[no-any-return]
 

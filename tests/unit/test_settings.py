@@ -45,7 +45,7 @@ def test_a_named_file_is_read_instead(tmp_path: Path) -> None:
             {"cluster": {"min_samples": 60}, "neighbors": {"n_neighbors": 50}},
             "below min_samples 60",
         ),
-        ({"neighbors": {"engine": "gpu"}}, r"neighbors.engine.*'gpu'"),
+        ({"neighbors": {"engine": "tpu"}}, r"neighbors.engine.*'tpu'"),
         ({"neighbors": {"engine": "milvus", "center": "mean"}}, "center moves the vectors"),
         ({"cluster": {"certify": True}, "neighbors": {"smooth": "shared-neighbors"}}, "smooth"),
         ({"cluster": {"certify": True, "method": "leiden"}}, "certify is about HDBSCAN"),

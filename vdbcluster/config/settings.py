@@ -49,10 +49,11 @@ MAX_NEIGHBORS = 16_000  # a server answers at most 16,384 hits, self and strange
 class NeighborSettings(Section):
     """Neighbours: who finds them and how far apart they are said to be."""
 
-    engine: Literal["auto", "milvus", "local"] = setting(
+    engine: Literal["auto", "milvus", "local", "gpu"] = setting(
         "auto",
         "Who searches: milvus (ANN search on the server), local (faiss on the streamed vectors), "
-        "auto (milvus where it has an ANN index).",
+        "gpu (every pair of them, exact), auto (milvus where it has an ANN index, else gpu for "
+        "many rows where there is one, else local).",
         "--neighbors",
     )
     n_neighbors: Annotated[int, Field(ge=1, le=MAX_NEIGHBORS)] | Auto = setting(

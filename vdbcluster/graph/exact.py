@@ -13,6 +13,7 @@ The product is numpy's and the heaps are faiss's: measured at 4,000 x 20,000 x 3
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import faiss
 import numpy as np
@@ -26,11 +27,14 @@ _QUERY_ROWS = 4096
 _BASE_ROWS = 4096
 _CANDIDATES = 1 << 22  # rows times width at a time
 _MARGIN = 16
-_ROUNDING = 2.0**-24
+ROUNDING = 2.0**-24
+"""Half a unit in the last place of float32, relative."""
 
 
 Adjust = Callable[[Float32Array, slice], None]
 """Changes a block of proposed values in place; the slice says which base rows its columns are."""
+Proposing = Callable[[Int64Array, int], tuple[Int64Array, Float64Array]]
+"""Rows and a width in, ``candidates`` and ``bound`` out, see ``propose``."""
 
 
 def exact_neighbors(
@@ -45,18 +49,38 @@ def exact_neighbors(
     ``vectors (n, d) float32`` as ``prepare`` made them. Returns ``indices (m, n_neighbors) int32``
     and ``distances float32``, ascending, ties by position, padded with -1 / +inf where n is small.
     """
+    mean = cache(lambda: column_means(vectors, metric))
+
+    def by_product(rows: Int64Array, width: int) -> tuple[Int64Array, Float64Array]:
+        return propose(vectors, rows, width, metric, mean())
+
+    return proven_neighbors(vectors, which, n_neighbors, metric, by_product, exclude_self)
+
+
+def proven_neighbors(
+    vectors: Float32Array,
+    which: Int64Array,
+    n_neighbors: int,
+    metric: str,
+    proposing: Proposing,
+    exclude_self: bool = True,
+) -> tuple[Int32Array, Float32Array]:
+    """As ``exact_neighbors``, whoever proposes: proposals are measured here, and proven to do.
+
+    ``proposing`` gives ``candidates`` and ``bound`` as ``propose`` does; it is asked for rows anew
+    and more widely until nothing can have been missed.
+    """
     check_metric(metric)
     rows = np.asarray(which, dtype=np.int64)
     indices = np.full((len(rows), n_neighbors), PADDING, np.int32)
     distances = np.full((len(rows), n_neighbors), np.inf, np.float32)
     if indices.size == 0 or len(vectors) <= exclude_self:
         return indices, distances
-    mean = column_means(vectors, metric)
     asked, width = np.arange(len(rows)), n_neighbors + exclude_self + _MARGIN
     while len(asked):
         left = []
         for at in batches(asked, width):
-            candidates, bound = propose(vectors, rows[at], min(width, len(vectors)), metric, mean)
+            candidates, bound = proposing(rows[at], min(width, len(vectors)))
             indices[at], distances[at] = nearest(
                 vectors, rows[at], candidates, n_neighbors, metric, exclude_self=exclude_self
             )
@@ -112,7 +136,7 @@ def propose(
     if metric in ON_BITS:
         return heap.I, farthest
     reach = np.sqrt(lengths.astype(np.float64)) + np.sqrt(longest)
-    return heap.I, farthest - 2 * (vectors.shape[1] + 8) * _ROUNDING * reach**2
+    return heap.I, farthest - 2 * (vectors.shape[1] + 8) * ROUNDING * reach**2
 
 
 def certainly_below(
@@ -121,7 +145,7 @@ def certainly_below(
     """Whether ``found (m,)``, as measured, is certainly not beyond the ``bound`` of ``propose``."""
     if metric in ON_BITS:
         return found <= bound
-    slack = 1 + 2 * (vectors.shape[1] + 8) * _ROUNDING
+    slack = 1 + 2 * (vectors.shape[1] + 8) * ROUNDING
     return np.asarray(to_squared(found, metric) * slack < bound)
 
 
@@ -131,7 +155,7 @@ def to_squared(distances: Float32Array, metric: str) -> Float64Array:
     if metric in ON_BITS:
         return values
     if metric == "angular":
-        values = 2 * np.sin(values / 2) * (1 + 8 * _ROUNDING)
+        values = 2 * np.sin(values / 2) * (1 + 8 * ROUNDING)
     return values**2
 
 

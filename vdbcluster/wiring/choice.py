@@ -6,9 +6,12 @@ Promise: what was asked for is done or refused with the reason; ``auto`` follows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from vdbcluster.adapters.gpu_neighbors import INSTALL, why_no_gpu
+from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.effort import ann_index
 from vdbcluster.adapters.milvus.writeback.own import own_purpose
 from vdbcluster.config.settings import NeighborSettings
@@ -52,14 +55,25 @@ class Choice:
     """``reason`` completes the sentence "the engine is used because ..."."""
 
     metric: str
-    engine: Literal["milvus", "local"]
+    engine: Literal["milvus", "local", "gpu"]
     reason: str
 
+    @property
+    def local(self) -> bool:
+        """Whether the vectors are searched here, by CPU or GPU, rather than by the server."""
+        return self.engine != "milvus"
 
-def choose(profile: CollectionProfile, vector: VectorField, settings: NeighborSettings) -> Choice:
+
+def choose(
+    profile: CollectionProfile,
+    vector: VectorField,
+    settings: NeighborSettings,
+    no_gpu: Callable[[], str] = why_no_gpu,
+) -> Choice:
     """Decide; raises ``UsageError`` if the settings contradict the field or its index.
 
-    And if the collection is one of our own, whose vectors mean nothing.
+    And if the collection is one of our own, whose vectors mean nothing. ``no_gpu`` looks for a GPU,
+    and says in a line why there is none.
     """
     if purpose := own_purpose(profile):
         raise UsageError(
@@ -69,6 +83,10 @@ def choose(profile: CollectionProfile, vector: VectorField, settings: NeighborSe
     why_not = _why_not_milvus(profile, vector, metric, settings)
     if settings.engine == "local":
         return Choice(metric, "local", "it was asked for")
+    if settings.engine == "gpu":
+        if told := no_gpu():
+            raise UsageError(f"--neighbors gpu: {told}; or pass --neighbors local")
+        return Choice(metric, "gpu", "it was asked for")
     if settings.engine == "milvus":
         if vector.index is None:
             raise UsageError(
@@ -82,8 +100,20 @@ def choose(profile: CollectionProfile, vector: VectorField, settings: NeighborSe
             )
         return Choice(metric, "milvus", "it was asked for")
     if why_not:
-        return Choice(metric, "local", why_not)
+        return _here(profile, metric, why_not, no_gpu)
     return Choice(metric, "milvus", f"the server has a {vector.index} index")
+
+
+def _here(
+    profile: CollectionProfile, metric: str, why_not: str, no_gpu: Callable[[], str]
+) -> Choice:
+    """A GPU for more rows than the CPU compares pair by pair; nobody without cupy hears of it."""
+    if profile.rows <= EXACT_ROWS:
+        return Choice(metric, "local", why_not)
+    told = no_gpu()
+    if not told:
+        return Choice(metric, "gpu", f"{why_not}; a GPU is here, and its search is exact")
+    return Choice(metric, "local", why_not if INSTALL in told else f"{why_not}; {told}")
 
 
 def _metric(vector: VectorField, settings: NeighborSettings) -> str:

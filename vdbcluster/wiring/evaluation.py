@@ -159,9 +159,9 @@ def find_graph(bench: Bench, rows: Rows, n_neighbors: int | None = None) -> Subj
     points = prepared(
         rows,
         metric,
-        centering(bench.settings, local=bench.choice.engine == "local"),
+        centering(bench.settings, local=bench.choice.local),
         lambda: _languages(bench, rows),
-        in_place=bench.choice.engine == "local",
+        in_place=bench.choice.local,
         memory_bytes=bench.settings.neighbors.memory_mb << 20,
     ).points
     search = bench.search(rows, points)

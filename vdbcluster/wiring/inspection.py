@@ -6,6 +6,7 @@ the result, not an error, so that everything else can still be told.
 
 from __future__ import annotations
 
+from vdbcluster.adapters.gpu_neighbors import expected_seconds, find_gpu
 from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
@@ -165,7 +166,6 @@ class _Look:
         if source is None or choice is None:
             return Estimate(memory_mb=0, sampled_rows=0, seconds={})
         bench = Bench(self._connection, source, self._settings, choice, self._observer)
-        local = choice.engine == "local"
 
         def search(page: Rows) -> tuple[NeighborSearch, Float32Array]:
             fit, _ = usable(page, direction=choice.metric in ON_SPHERE)
@@ -175,12 +175,14 @@ class _Look:
         k = wanted_neighbors(self._settings, rows)
         smoothed = recipe(self._settings, rows, k).smooth == "spectral"
         walks = likely_walks(rows) if smoothed else 0
-        scanned = _scanned(rows) if local else None
+        scanned = _scanned(rows) if choice.local else None
         sample = (
             time_sample(source, search, rows, k, scanned_rows=scanned, walks=walks)
             if rows
             else (0, {})
         )
+        if choice.engine == "gpu" and sample[0]:  # a sample's size tells nothing about a GPU
+            sample[1]["neighbours"] = expected_seconds(find_gpu(), rows, source.vector.dim, k)
         return estimate(
             rows,
             source.vector.dim,

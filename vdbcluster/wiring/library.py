@@ -153,9 +153,9 @@ class Collection:
         """
         metric = self._bench.choice.metric
         choice = self._bench.choice
-        if center == "mean":
+        if center == "mean" and not choice.local:
             choice = replace(choice, engine="local")
-        how = center if choice.engine == "local" else "none"
+        how = center if choice.local else "none"
         points = prepare(rows.vectors, metric, mean=_mean(rows.vectors, metric, how))
         search = replace(self._bench, choice=choice).search(rows, points)
         k = n_neighbors or wanted_neighbors(self._bench.settings, len(rows))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from platform import python_version
 
+from vdbcluster.adapters.gpu_neighbors import GpuNeighbors
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.leased import LeasedSink
 from vdbcluster.adapters.local_neighbors import TARGET_RECALL, LocalNeighbors
@@ -153,12 +154,14 @@ class Bench:
 
     def search(self, rows: Rows, points: Float32Array) -> NeighborSearch:
         """The engine that was chosen, over these rows."""
-        neighbors = self.settings.neighbors
+        neighbors, metric = self.settings.neighbors, self.choice.metric
+        if self.choice.engine == "gpu":
+            return GpuNeighbors(points, metric, threads=neighbors.concurrency)
         if self.choice.engine == "local":
             exact = self.settings.cluster.certify
             return LocalNeighbors(
                 points,
-                self.choice.metric,
+                metric,
                 target_recall=1.0 if exact else TARGET_RECALL[neighbors.effort],
                 memory_bytes=neighbors.memory_mb << 20,
                 threads=neighbors.concurrency,
@@ -192,7 +195,7 @@ class Bench:
 
     def adapters(self, sink: Future[LabelSink]) -> Adapters:
         """Everything behind its port."""
-        local = self.choice.engine == "local"
+        local = self.choice.local
         return Adapters(
             source=self.source,
             profile=self.source.found,

@@ -1,0 +1,75 @@
+"""The whole job with ``--neighbors gpu``; numpy plays the GPU, see ``tests.stand_in_gpu``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.backends import Backend
+from tests.integration.labelled import ROWS, fill_labelled
+from tests.stand_in_gpu import FakeCupy
+from vdbcluster.adapters.quiet import QuietObserver
+from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.settings import ClusterSettings, NeighborSettings, RunSettings, Settings
+from vdbcluster.errors import UsageError
+from vdbcluster.wiring import choice
+from vdbcluster.wiring.inspection import inspect_collection
+from vdbcluster.wiring.main_job import run_job
+
+QUIET = QuietObserver()
+
+
+def settings_for(backend: Backend, engine: str, runs: Path) -> Settings:
+    return Settings(
+        milvus=MilvusSettings(uri=backend.uri, collection="docs"),
+        neighbors=NeighborSettings.model_validate({"engine": engine}),
+        cluster=ClusterSettings(method="hdbscan", min_cluster_size=10, min_samples=5),
+        run=RunSettings(runs_dir=runs),
+    )
+
+
+@pytest.fixture
+def docs(lite_file: Backend, connect) -> Backend:
+    fill_labelled(connect(lite_file), "docs")
+    return lite_file
+
+
+def test_labels_are_those_of_local_search(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = run_job(settings_for(docs, "local", tmp_path), QUIET, dry_run=True)
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    gpu = run_job(settings_for(docs, "gpu", tmp_path), QUIET, dry_run=True)
+    assert gpu.facts["neighbors"]["engine"] == "Card 7, every pair, exact"
+    assert [c.size for c in gpu.clusters] == [c.size for c in local.clusters]
+    assert gpu.facts["clustering"] == local.facts["clustering"]
+
+
+def test_inspect_says_which_and_why(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    found = inspect_collection(settings_for(docs, "gpu", tmp_path), QUIET)
+    assert found.neighbors == "gpu, euclidean: it was asked for"
+    assert 0 < found.estimate.seconds["neighbours"] < np.inf
+    monkeypatch.setattr(choice, "EXACT_ROWS", ROWS - 1)
+    found = inspect_collection(settings_for(docs, "auto", tmp_path), QUIET)
+    assert found.neighbors.startswith(
+        "gpu, euclidean: embedded Milvus searches by brute force; a GPU"
+    )
+
+
+def test_without_a_gpu_nothing_is_read(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy(RuntimeError("no device")))  # type: ignore[arg-type]
+    told = "--neighbors gpu: no GPU can be used: no device; or pass --neighbors local"
+    with pytest.raises(UsageError, match=told):
+        run_job(settings_for(docs, "gpu", tmp_path), QUIET)
+    assert told in inspect_collection(settings_for(docs, "gpu", tmp_path), QUIET).problems
+    monkeypatch.setattr(choice, "EXACT_ROWS", ROWS - 1)
+    found = inspect_collection(settings_for(docs, "auto", tmp_path), QUIET)
+    assert found.neighbors.endswith("brute force; no GPU can be used: no device")

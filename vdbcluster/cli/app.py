@@ -13,6 +13,7 @@ from vdbcluster.cli.demo import demo
 from vdbcluster.cli.diff import diff
 from vdbcluster.cli.embed_server import embed_server
 from vdbcluster.cli.evaluate import evaluate
+from vdbcluster.cli.explain import explain
 from vdbcluster.cli.ingest import ingest
 from vdbcluster.cli.inspect import inspect
 from vdbcluster.cli.options import with_settings
@@ -75,6 +76,7 @@ app.command()(with_settings("lock", "telemetry", milvus=CONNECTION, run=("runs_d
 app.command()(
     with_settings("milvus", "assign", "lock", "run", "telemetry", write=("label_prefix",))(assign)
 )
+app.command()(with_settings("explain", milvus=CONNECTION, run=("runs_dir", "text_field"))(explain))
 app.add_typer(runs, name="runs")
 app.add_typer(clusters, name="clusters")
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from vdbcluster.config.assign import AssignSettings
 from vdbcluster.config.base import Auto, Count, Section, Share, Size, setting
+from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.config.gate import GateSettings
 from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettings
 from vdbcluster.config.lock import LockSettings
@@ -204,6 +205,7 @@ class Settings(BaseSettings):
     lock: LockSettings = LockSettings()
     gate: GateSettings = GateSettings()
     assign: AssignSettings = AssignSettings()
+    explain: ExplainSettings = ExplainSettings()
     run: RunSettings = RunSettings()
     source: SourceSettings = SourceSettings()
     embed: EmbedSettings = EmbedSettings()

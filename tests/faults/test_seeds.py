@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -132,3 +133,25 @@ def test_a_fault_strikes_at_its_byte_and_once(kind: str) -> None:
             assert came in (20_000, -1)
         proxy.mend()
         assert said_back(proxy.port, 50_000) == 50_000
+
+
+def test_a_connection_that_is_being_made_when_it_stops_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect, made, go = socket.create_connection, [], threading.Event()
+
+    def slowly(*where: object) -> socket.socket:
+        made.append(connect(*where))  # type: ignore[arg-type]
+        go.wait(60)
+        return made[0]
+
+    monkeypatch.setattr(socket, "create_connection", slowly)
+    with echo() as port, ExitStack() as stays:
+        with wire(port) as proxy:
+            stays.enter_context(connect(("127.0.0.1", proxy.port), 60))
+            deadline = time.monotonic() + 60
+            while not made:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            threading.Timer(0.3, go.set).start()
+        assert made[0].fileno() == -1

@@ -138,6 +138,9 @@ class Wire:
         server.settimeout(None)
         pair = _Pair(client, server)
         with self._lock:
+            if self._over:  # it was stopped while this one was being connected
+                pair.end()
+                return
             self.taken += 1
             pair.lost = self._during("hole")
             self._pairs.add(pair)

@@ -106,6 +106,21 @@ def test_what_is_not_there_is_one_line(runs: RunStore) -> None:
     assert all("\n" not in str(found.value) for found in (unknown, missing))
 
 
+def test_one_part_is_dropped_and_nothing_else(runs: RunStore) -> None:
+    for run_id in ("one", "other"):
+        runs.save(replace(MANIFEST, run_id=run_id))
+        runs.save_arrays(run_id, ARRAYS)
+        runs.save_arrays(run_id, ARRAYS, "graph")
+    assert sorted(runs.having("graph")) == ["one", "other"]
+    runs.drop_arrays("one", "graph")
+    runs.drop_arrays("one", "graph")
+    runs.drop_arrays("never there", "graph")
+    assert runs.having("graph") == ("other",)
+    assert same(runs.load_arrays("one"), ARRAYS)
+    with pytest.raises(VdbclusterError, match="recorded no graph"):
+        runs.load_arrays("one", "graph")
+
+
 def test_a_run_is_removed_and_no_other(runs: RunStore) -> None:
     for run_id in ("one", "other"):
         runs.save(replace(MANIFEST, run_id=run_id))

@@ -50,6 +50,12 @@ class MemoryRuns:
             raise VdbclusterError(f"the run {run_id} has recorded no {part}; run again")
         return {name: array.copy() for name, array in self._arrays[run_id, part].items()}
 
+    def having(self, part: str) -> tuple[str, ...]:
+        return tuple(run_id for run_id, held in self._arrays if held == part)
+
+    def drop_arrays(self, run_id: str, part: str) -> None:
+        self._arrays.pop((run_id, part), None)
+
     def remove(self, run_id: str) -> None:
         self._manifests.pop(run_id, None)
         for key in [key for key in self._arrays if key[0] == run_id]:

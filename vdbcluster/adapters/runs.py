@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
@@ -105,20 +106,24 @@ class RunDirectory:
         except DAMAGED as error:
             raise _unreadable(place, str(error) or type(error).__name__) from error
 
+    def having(self, part: str) -> tuple[str, ...]:
+        return tuple(run_id for run_id in self.ids() if (self.path(run_id) / _file(part)).is_file())
+
+    def drop_arrays(self, run_id: str, part: str) -> None:
+        place = self.path(run_id) / _file(part)
+        with _removing(place):
+            place.unlink(missing_ok=True)
+
     def remove(self, run_id: str) -> None:
         """Only files that are ours; the manifest last, so that a half removed run is still told."""
         if run_id not in self.ids():
             return
         folder = self.path(run_id)
-        try:
+        with _removing(folder):
             for file in sorted(_files(folder), key=lambda path: path.name == MANIFEST):
                 file.unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
-        except OSError as error:
-            raise VdbclusterError(
-                f"the record of the run {folder} cannot be removed ({error.strerror})"
-            ) from error
 
     def _unknown(self, run_id: str) -> str:
         ids = self.ids()
@@ -159,6 +164,16 @@ def _files(folder: Path) -> list[Path]:
     """Files of a run, also those that a killed process left beside their place."""
     patterns = (MANIFEST, "*.npz", f".{MANIFEST}.*", ".*.npz.*")
     return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
+@contextmanager
+def _removing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VdbclusterError(
+            f"the record of the run {place} cannot be removed ({error.strerror})"
+        ) from error
 
 
 def _unreadable(place: Path, why: str | None) -> VdbclusterError:

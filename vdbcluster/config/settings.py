@@ -185,6 +185,11 @@ class RunSettings(Section):
     runs_dir: Path = setting(Path("vdbcluster-runs"), "Directory that keeps a record of each run.")
     seed: int = setting(0, "Seed of everything that draws lots.", ge=0)
     text_field: str = setting("", "Field shown as text of a row; default: found by name.")
+    keep_graph: bool = setting(
+        True,
+        "Keep the neighbours in the record of the newest run, 8 bytes each; without them explain "
+        "searches again.",
+    )
 
 
 class Settings(BaseSettings):

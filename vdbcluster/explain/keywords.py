@@ -29,6 +29,7 @@ from vdbcluster.explain.diversify import distinct, mmr
 from vdbcluster.explain.pool import Pool, pool
 from vdbcluster.explain.vocabulary import Vocabulary
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
+from vdbcluster.model.cards import Keyword
 
 How = Literal["mixture", "tfidf", "odds", "contrast", "centroid"]
 LOOKED_AT = 5
@@ -37,19 +38,6 @@ TRADE = 0.9
 """Of relevance against diversity; 1 is relevance alone."""
 MIDDLE = 0.25
 """Power of the cosine with the centroid in the mixture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """``score``: by the way chosen, comparable within a cluster alone. ``members``: rows of the
-    cluster that have the term, ``share`` of it; ``elsewhere``: the share of all other rows.
-    """
-
-    term: str
-    score: float
-    members: int
-    share: float
-    elsewhere: float
 
 
 def keywords(

@@ -16,9 +16,10 @@ import numpy as np
 
 from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.errors import RefusedError, UsageError
-from vdbcluster.explain.keywords import Keyword, keywords
+from vdbcluster.explain.keywords import keywords
 from vdbcluster.explain.vocabulary import vocabulary
 from vdbcluster.model.arrays import Float32Array, Int64Array, Keys
+from vdbcluster.model.cards import Keyword
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
 from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.pipeline.adapters import Outlets

@@ -30,6 +30,7 @@ from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.catalogue import Points
+from vdbcluster.pipeline.graph_record import GRAPH, graph_arrays
 from vdbcluster.pipeline.held import catalogue_before
 from vdbcluster.pipeline.identity import Found, Identity, described, identified
 from vdbcluster.pipeline.journal import Journal, begin
@@ -256,6 +257,8 @@ class _Planning:
         self.facts["identity"] = identity_facts(identity.matching) | {"held": identity.kept}
         self.facts["plan"] = plan_facts(plan)
         self.facts["way"] = asdict(sink.way)
+        if self.settings.run.keep_graph and graph.n_neighbors:
+            self.journal.runs.save_arrays(self.journal.run_id, graph_arrays(graph), GRAPH)
         self._store(plan, before, after, self._kept(rows, prepared, graph, result, identity))
         return Planned(self.journal, plan, before, after, self.left_out)
 

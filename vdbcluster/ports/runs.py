@@ -16,7 +16,10 @@ from vdbcluster.model.manifest import RunManifest
 
 
 class RunStore(Protocol):
-    """Runs of any collection. Parts of arrays: ``plan``, ``kept``, ``catalogue``."""
+    """Runs of any collection.
+
+    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``cards``.
+    """
 
     def save(self, manifest: RunManifest) -> None: ...
 
@@ -40,6 +43,14 @@ class RunStore(Protocol):
 
     def load_arrays(self, run_id: str, part: str = "plan") -> dict[str, NDArray[Any]]:
         """Raises ``VdbclusterError`` if the run has no such part, or a damaged one."""
+        ...
+
+    def having(self, part: str) -> tuple[str, ...]:
+        """Runs that have recorded this part, in no order that means anything."""
+        ...
+
+    def drop_arrays(self, run_id: str, part: str) -> None:
+        """Forget one part; nothing happens if it is not there."""
         ...
 
     def remove(self, run_id: str) -> None:

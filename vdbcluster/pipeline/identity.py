@@ -221,9 +221,8 @@ def _carried(
     new: CatalogueEntry, old: CatalogueEntry | None, events: Sequence[Event], run_id: str
 ) -> CatalogueEntry:
     if old is None:
-        if not {event.kind for event in events} & set(
-            BEGINS
-        ):  # written by a run whose catalogue was not
+        # A run that could not write its catalogue has written the label; no event tells of that.
+        if not {event.kind for event in events} & set(BEGINS):
             events = [Event(EventKind.BORN, new.id, 0, new.size, 0)]
         return replace(new, lineage=_lineage("[]", events, run_id))
     return replace(

@@ -26,7 +26,8 @@ an edit is in the old generation and carried over, or made again in the new one,
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from vdbcluster.adapters.later import Later
@@ -117,19 +118,25 @@ class MilvusCatalogue:
             catalogue if since is None or now is None else edited(catalogue, since=since, now=now)
         )
         fresh = self._generations.named(catalogue.run_id)
-        try:
+        with self._or_dropped(fresh):
             self._generations.fill(fresh, news)
-            self._target.check()
+        return _Filled(self, catalogue, since, current, fresh, now)
+
+    @contextmanager
+    def _or_dropped(self, fresh: Generation) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             with suppress(VdbclusterError):  # what ended the work is the one to tell
                 self._generations.drop(fresh.name)
             raise
-        return _Filled(self, catalogue, since, current, fresh, now)
 
     def show(self, filled: _Filled) -> None:
         """Let readers see it; where they see another one by now, it is filled again, after that."""
-        self._target.check()
-        current, fresh = self._generations.current(), filled.fresh
+        fresh = filled.fresh
+        with self._or_dropped(fresh):
+            self._target.check()
+        current = self._generations.current()
         if current != filled.current:
             self._generations.drop(fresh.name)
             self.replace(filled.catalogue, since=filled.since)

@@ -20,11 +20,11 @@ from vdbcluster.adapters.memory import MemorySource
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
 from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.cli.app import app
-from vdbcluster.config.settings import Settings
-from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.config.settings import RunSettings, Settings
+from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
 from vdbcluster.model.manifest import ClusterRow
-from vdbcluster.pipeline.explain import _tells_of
+from vdbcluster.pipeline.explain import tells_of
 from vdbcluster.wiring.explaining import _text_field
 
 WORDS = (
@@ -72,7 +72,8 @@ def command(backend: Backend, collection_name: str, tmp_path: Path) -> Command:
     def run(*arguments: str) -> Any:
         named = arguments[0] not in ("explain", "rollback")
         where = ["--uri", backend.uri, *(["-c", collection_name] if named else [])]
-        runs = [] if arguments[0] == "clusters" else ["--runs-dir", str(tmp_path / "runs")]
+        bare = arguments[0] == "clusters" and arguments[1] != "show"
+        runs = [] if bare else ["--runs-dir", str(tmp_path / "runs")]
         done = CliRunner().invoke(app, [*arguments, *where, *runs])
         if isinstance(done.exception, VdbclusterError):
             raise done.exception
@@ -99,9 +100,7 @@ def test_each_cluster_gets_the_words_of_its_own_texts_and_no_row_changes(
     told = command("explain", "last", "--text-field", "headline", "--n-keywords", "4", "--json")
 
     assert snapshot(client, collection_name, exclude=()) == before
-    found = {
-        int(i): {one["term"] for one in words} for i, words in told["explain"]["keywords"].items()
-    }
+    found = {card["id"]: {one["term"] for one in card["keywords"]} for card in told["cards"]}
     entries = {e["id"]: e for e in command("clusters", "list", "--json")["clusters"]}
     assert {i: set(entry["keywords"]) for i, entry in entries.items()} == found
     assert {i: set(WORDS[e["medoid_key"] // 100]) for i, e in entries.items()} == found
@@ -144,13 +143,16 @@ def test_a_run_that_was_taken_back_is_explained_in_its_record_alone(
     command("rollback", labelled["run_id"], "--yes")
     told = command("explain", labelled["run_id"], "--text-field", "headline", "--json")
     assert told["explain"]["catalogue"] == ""
-    assert all(told["explain"]["keywords"].values())
+    assert all(card["keywords"] for card in told["cards"])
 
 
-def test_a_collection_without_texts_is_one_line() -> None:
-    profile = MemorySource(MemoryCollection(np.ones((2, 3)))).profile()
-    with pytest.raises(UsageError, match=r"no field of 'memory' .* name it with --text-field"):
-        _text_field(Settings(), profile)
+def test_texts_are_those_that_are_named_now_or_were_shown_then_or_look_like_it() -> None:
+    bare = MemorySource(MemoryCollection(np.ones((2, 3)))).profile()
+    then = replace(MANIFEST, settings={"run": {"text_field": "headline"}})
+    now = Settings(run=RunSettings(text_field="body"))
+    assert _text_field(MANIFEST, Settings(), bare) == ""
+    assert _text_field(then, Settings(), bare) == "headline"
+    assert _text_field(then, now, bare) == "body"
 
 
 def test_a_catalogue_of_other_clusters_is_left_alone() -> None:
@@ -158,8 +160,8 @@ def test_a_catalogue_of_other_clusters_is_left_alone() -> None:
     catalogue = MemoryCatalogue(held)
     clusters = tuple(ClusterRow(i, 5, 0, 0.0, None, None) for i in (7, 8))
     run = replace(MANIFEST, clusters=clusters)
-    assert not _tells_of(catalogue, run)
+    assert not tells_of(catalogue, run)
     catalogue.replace(Catalogue((CatalogueEntry(7, 5, 0),), "r", held.identity))
-    assert _tells_of(catalogue, run)
+    assert tells_of(catalogue, run)
     catalogue.replace(Catalogue((CatalogueEntry(1, 5, 0),), "r", held.identity))
-    assert not _tells_of(catalogue, run)
+    assert not tells_of(catalogue, run)

@@ -9,7 +9,14 @@ import typer
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.options import with_settings
 from vdbcluster.cli.render import print_json
-from vdbcluster.cli.render_clusters import entry_json, print_cluster, print_clusters, print_merge
+from vdbcluster.cli.render_clusters import (
+    card_json,
+    entry_json,
+    print_cards,
+    print_cluster,
+    print_clusters,
+    print_merge,
+)
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.catalogue import CatalogueEntry
@@ -48,19 +55,33 @@ def list_clusters(
 
 
 def show(
-    cluster: Cluster,
     settings: Settings,
+    clusters: Annotated[
+        list[int] | None,
+        typer.Argument(
+            metavar="[ID]...", min=0, help="Stable ids; all live ones if none is given."
+        ),
+    ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,  # noqa: ARG001
 ) -> None:
-    """Show one cluster, and what became of it from run to run.
+    """Show the cards of clusters: what they are, what shows it, what became of them.
+
+    What vdbcluster explain found is in the record of its run: name its directory with --runs-dir.
 
     Example: vdbcluster clusters show 7 -c articles
     """
     from vdbcluster.pipeline.edits import entry_of
-    from vdbcluster.wiring.edits import read_clusters
+    from vdbcluster.wiring.edits import explanation, read_clusters
 
-    _print(entry_of(read_clusters(settings), cluster), as_json)
+    held = read_clusters(settings)
+    entries = [entry_of(held, i) for i in clusters] if clusters else list(held.live)
+    found = explanation(settings, held)
+    if as_json:
+        cards = [card_json(entry, found) for entry in entries]
+        print_json(cards[0] if clusters and len(cards) == 1 else {"clusters": cards})
+    else:
+        print_cards(entries, found)
 
 
 def rename(
@@ -218,7 +239,6 @@ def _print(entry: CatalogueEntry, as_json: bool) -> None:
 _CATALOGUE = with_settings("milvus", write=("label_prefix", "catalogue_name"))
 for _name, _command in (
     ("list", list_clusters),
-    ("show", show),
     ("rename", rename),
     ("describe", describe),
     ("pin", pin),
@@ -228,4 +248,7 @@ for _name, _command in (
     ("unmerge", unmerge),
 ):
     clusters.command(_name)(_CATALOGUE(_command))
+clusters.command("show")(
+    with_settings("milvus", write=("label_prefix", "catalogue_name"), run=("runs_dir",))(show)
+)
 clusters.command("merge")(with_settings("milvus", "write", "lock", "run")(merge))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +10,11 @@ from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render import print_json
+from vdbcluster.cli.render_cards import headline
 from vdbcluster.config.settings import Settings
-from vdbcluster.model.manifest import RunManifest
+
+if TYPE_CHECKING:
+    from vdbcluster.pipeline.explain import Explained
 
 
 def explain(
@@ -23,42 +26,42 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")] = False,  # noqa: ARG001
 ) -> None:
-    """Find the words that tell the clusters of a run apart; they go into its catalogue and record.
+    """Make a card of each cluster of a run: its words, the rows that show it, what sets it apart.
 
-    No label and no row is touched, and names that people gave stay. Japanese and Chinese texts are
-    cut into words with the extras ja and zh; without them keywords are pieces of a few characters,
-    and it says so.
+    Cards are kept in the record of the run, words also in the catalogue; vdbcluster clusters show
+    prints a card. No label and no row is touched, and names that people gave stay. Japanese and
+    Chinese texts are cut into words with the extras ja and zh; without them keywords are pieces of
+    a few characters, and it says so.
 
     Example: vdbcluster explain last --text-field title
     """
     from vdbcluster.wiring.explaining import explain_job
 
-    manifest = explain_job(run_id, settings, TerminalObserver())
+    found = explain_job(run_id, settings, TerminalObserver())
     if as_json:
-        names = {"run_id": manifest.run_id, "collection": manifest.collection}
-        print_json({**names, "explain": manifest.facts["explain"]})
+        names = {"run_id": found.manifest.run_id, "collection": found.manifest.collection}
+        cards = [card.to_json() for card in found.cards]
+        print_json({**names, "explain": found.manifest.facts["explain"], "cards": cards})
     else:
-        print_explained(manifest)
+        print_explained(found)
 
 
-def print_explained(manifest: RunManifest) -> None:
+def print_explained(found: Explained) -> None:
     """Where the words are from and where they are kept, and a line for each cluster."""
-    from vdbcluster.pipeline.explain import shown
-
-    told, console = manifest.facts["explain"], output()
+    manifest, console = found.manifest, output()
+    told = manifest.facts["explain"]
     kept = f"{told['catalogue']} and the record" if told["catalogue"] else "the record of the run"
     print_pairs(
         console,
         [
             ("run", f"{manifest.run_id} of {manifest.collection!r}"),
-            ("texts", f"{told['text_field']} of {told['rows']:,} rows"),
-            ("terms", told["terms"]),
+            ("texts", f"{told['text_field'] or 'no field'} of {told['rows']:,} rows"),
+            ("terms", told["terms"] or "-"),
             ("kept in", kept),
         ],
     )
     console.print()
     table = plain_table("id", "rows", "keywords", left=("keywords",))
-    for line in shown(manifest):
-        words = printable(", ".join(line["keywords"])) or "-"
-        table.add_row(str(line["id"]), f"{line['size']:,}", words)
+    for card in sorted(found.cards, key=lambda card: (-card.size, card.id)):
+        table.add_row(str(card.id), f"{card.size:,}", printable(headline(found.cards, card.id)))
     print_table(console, table)

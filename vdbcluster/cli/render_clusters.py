@@ -13,6 +13,8 @@ from typing import Any
 
 from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.printable import printable
+from vdbcluster.cli.render_cards import card_pairs
+from vdbcluster.model.cards import Explanation
 from vdbcluster.model.catalogue import CatalogueEntry
 from vdbcluster.pipeline.edits import Merged
 
@@ -61,25 +63,61 @@ def _state(entry: CatalogueEntry) -> str:
     return ", ".join([f"{entry.state}{into}", *marks])
 
 
-def print_cluster(entry: CatalogueEntry) -> None:
+def card_json(entry: CatalogueEntry, found: Explanation) -> dict[str, Any]:
+    """The entry, with its card, those of the clusters within it, and the run that made them."""
+    card = found.get(entry.id)
+    told = {
+        "explained_by": found.run_id if card else "",
+        "card": card.to_json() if card else None,
+        "within": [inner.to_json() for inner in found.within(entry.id)],
+    }
+    return entry_json(entry) | told
+
+
+def print_cards(entries: Sequence[CatalogueEntry], found: Explanation) -> None:
+    """One card after another."""
+    for number, entry in enumerate(entries):
+        if number:
+            output().print()
+        print_cluster(entry, found)
+    if not entries:
+        output().print("No clusters.")
+
+
+def print_cluster(entry: CatalogueEntry, found: Explanation | None = None) -> None:
     """Everything about one, its history last."""
     console = output()
+    card = found.get(entry.id) if found else None
     stability = "not measured" if entry.stability is None else f"{entry.stability:.2f}"
     lines = [
         ("cluster", str(entry.id)),
         ("name", entry.name or "-"),
         ("description", entry.description or "-"),
-        ("keywords", ", ".join(entry.keywords) or "-"),
         ("state", _state(entry)),
         ("rows", f"{entry.size:,}"),
         ("stability", stability),
         ("persistence", f"{entry.persistence:.2f}"),
-        ("medoid", str(entry.medoid_key)),
-        ("exemplars", ", ".join(map(str, entry.exemplar_keys)) or "-"),
+    ]
+    print_pairs(console, lines)
+    if found and card:
+        print_pairs(console, card_pairs(card))
+        then = "" if card.size == entry.size else f", when it had {card.size:,} rows"
+        print_pairs(console, [("explained", f"run {found.run_id}{then}")])
+        for inner in found.within(entry.id):
+            print_pairs(console, [("within", f"{inner.path}: {inner.size:,} rows")])
+            print_pairs(console, card_pairs(inner))
+    else:
+        shown = [
+            ("keywords", ", ".join(entry.keywords) or "-"),
+            ("medoid", str(entry.medoid_key)),
+            ("exemplars", ", ".join(map(str, entry.exemplar_keys)) or "-"),
+        ]
+        print_pairs(console, shown)
+    seen = [
         ("first seen", f"{entry.first_seen} by run {entry.first_run}"),
         ("last seen", f"{entry.last_seen} by run {entry.last_run}"),
     ]
-    print_pairs(console, lines)
+    print_pairs(console, seen)
     for number, line in enumerate(history(entry.lineage)):
         print_pairs(console, [("" if number else "history", line)])
 

@@ -19,6 +19,7 @@ class ExplainSettings(Section):
         "(class-based), centroid (words of texts in the middle), mixture (odds and centroid).",
     )
     n_keywords: int = setting(10, "Keywords of each cluster, at most.", ge=1, le=100)
+    n_representatives: int = setting(5, "Rows of each kind that a card shows.", ge=1, le=50)
     n_grams: int = setting(2, "Longest run of words in a keyword.", ge=1, le=5)
     stop_words: tuple[str, ...] = setting(
         (), "A word that is never a keyword; repeatable.", "--stop-word"

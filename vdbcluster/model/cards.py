@@ -154,6 +154,22 @@ class Card:
             raise VdbclusterError(f"a card cannot be read: {place}: {first['msg']}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The cards that one run has; ``run_id`` empty and no cards where no run was explained."""
+
+    run_id: str = ""
+    cards: tuple[Card, ...] = ()
+
+    def get(self, cluster: int) -> Card | None:
+        """That of a whole cluster."""
+        return next((card for card in self.cards if card.id == cluster and not card.path), None)
+
+    def within(self, cluster: int) -> tuple[Card, ...]:
+        """Those of the clusters within it."""
+        return tuple(card for card in self.cards if card.id == cluster and card.path)
+
+
 @cache
 def _reader() -> TypeAdapter[Card]:
     return TypeAdapter(Card)

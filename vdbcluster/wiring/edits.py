@@ -16,11 +16,14 @@ from vdbcluster.adapters.milvus.catalogue import MilvusCatalogue
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.selection import choose_vector
 from vdbcluster.adapters.milvus.source import MilvusSource
+from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.arrays import Int32Array, Keys
+from vdbcluster.model.cards import Explanation
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
 from vdbcluster.model.run_id import new_run_id
+from vdbcluster.pipeline.cards import newest_explanation
 from vdbcluster.pipeline.edits import Edit, Merged, change_entry, merge_clusters, unmerge
 from vdbcluster.pipeline.journal import begin
 from vdbcluster.pipeline.read import positions
@@ -53,6 +56,12 @@ def read_clusters(settings: Settings) -> Catalogue:
                 "under another prefix, or a catalogue of another name, say so here as there)"
             )
         return held
+
+
+def explanation(settings: Settings, held: Catalogue) -> Explanation:
+    """The cards of its clusters, as the newest run that was explained has them."""
+    runs = RunDirectory(settings.run.runs_dir)
+    return newest_explanation(runs, held.identity, settings.write.label_prefix)
 
 
 def edit_cluster(settings: Settings, cluster: int, edit: Edit) -> CatalogueEntry:

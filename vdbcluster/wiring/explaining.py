@@ -1,6 +1,7 @@
 """Explain the clusters of a recorded run.
 
-In: the name of a run, the settings of now. Out: its ``RunManifest`` with what was found.
+In: the name of a run, the settings of now. Out: ``Explained``: its record, and a card for each
+cluster.
 Promise: server, collection and filter are those that the run recorded; nothing is written but the
 catalogue and the record of the run.
 """
@@ -11,17 +12,16 @@ from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.tokenizers import ScriptTokenizer
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import UsageError
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.manifest import RunManifest, is_assignment
-from vdbcluster.pipeline.explain import Explaining, explain_run
+from vdbcluster.pipeline.explain import Explained, Explaining, explain_run
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.history import LAST, found_run
 from vdbcluster.wiring.main_job import open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
 
-def explain_job(name: str, settings: Settings, observer: Observer) -> RunManifest:
+def explain_job(name: str, settings: Settings, observer: Observer) -> Explained:
     """Find out what the clusters of run ``name`` are about; see ``pipeline.explain``.
 
     ``last`` is the newest that clustered all rows: assignments and merges are passed over.
@@ -37,10 +37,10 @@ def explain_job(name: str, settings: Settings, observer: Observer) -> RunManifes
     )
     with open_bench(then, observer) as bench, bench.looking() as adapters:
         made = Explaining(
-            outlets=adapters,
+            adapters=adapters,
             tokenizer=tokenizer,
             settings=told,
-            text_field=_text_field(then, adapters.profile),
+            text_field=_text_field(manifest, settings, adapters.profile),
             memory_bytes=then.neighbors.memory_mb << 20,
         )
         return explain_run(made, manifest, observer)
@@ -52,10 +52,7 @@ def _last(settings: Settings) -> RunManifest:
     return clustered[-1] if clustered else found_run(settings.run.runs_dir, LAST)
 
 
-def _text_field(settings: Settings, profile: CollectionProfile) -> str:
-    found = settings.run.text_field or profile.text_field()
-    if not found:
-        raise UsageError(
-            f"no field of {profile.name!r} is known to hold texts; name it with --text-field"
-        )
-    return found
+def _text_field(manifest: RunManifest, settings: Settings, profile: CollectionProfile) -> str:
+    """What is said now, what the run showed, or what looks like it; empty if nothing does."""
+    then = manifest.settings.get("run", {}).get("text_field")
+    return settings.run.text_field or then or profile.text_field() or ""

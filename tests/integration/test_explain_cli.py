@@ -107,6 +107,15 @@ def test_each_cluster_gets_the_words_of_its_own_texts_and_no_row_changes(
     assert entries[1]["name"] == "by hand"
     assert told["run_id"] == labelled["run_id"]
 
+    card = command("clusters", "show", "1", "--json")
+    assert card["name"] == "by hand"
+    assert card["explained_by"] == labelled["run_id"]
+    assert card["card"] == next(one for one in told["cards"] if one["id"] == 1)
+    every = command("clusters", "show")
+    for one in told["cards"]:
+        assert one["representatives"]["medoid"]["text"] in every
+    assert every.count("explained ") == len(WORDS)
+
     shown = command("explain", "last", "--text-field", "headline", "--stop-word", "courier")
     assert "courier" not in shown
     assert "warehouse" in shown

@@ -47,6 +47,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.server)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a Lite file shows, the same engine in a process of its own shows again: that is slow."""
+    names = {item.nodeid for item in items}
+    for item in items:
+        twin = item.nodeid.replace(backends.LITE_SERVER, backends.LITE_FILE)
+        if twin != item.nodeid and twin in names:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def lite_server_process() -> Iterator[LiteServer]:
     """The Milvus Lite server process of the session; do not kill this one."""

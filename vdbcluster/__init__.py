@@ -8,7 +8,9 @@
         clustering = vdbcluster.cluster(graph, min_cluster_size=15)
         docs.write(rows, clustering)
 
-``neighbors``, ``smooth`` and ``cluster`` work on any array, without a database.
+``neighbors``, ``smooth`` and ``cluster`` work on any array, without a database; so do ``keywords``,
+``representatives``, ``find_duplicates``, ``find_outliers`` and ``dense_groups``, which tell what is
+in there.
 """
 
 from __future__ import annotations
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from vdbcluster.model.rows import Rows
     from vdbcluster.wiring.library import Collection, cluster, neighbors, smooth
     from vdbcluster.wiring.library import open_collection as open  # noqa: A004
+    from vdbcluster.wiring.library_findings import (
+        dense_groups,
+        find_duplicates,
+        find_outliers,
+        keywords,
+        representatives,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,8 +43,13 @@ __all__ = [
     "Rows",
     "VdbclusterError",
     "cluster",
+    "dense_groups",
+    "find_duplicates",
+    "find_outliers",
+    "keywords",
     "neighbors",
     "open",
+    "representatives",
     "smooth",
 ]
 
@@ -50,6 +64,11 @@ _HOME = {
     "neighbors": ("vdbcluster.wiring.library", "neighbors"),
     "open": ("vdbcluster.wiring.library", "open_collection"),
     "smooth": ("vdbcluster.wiring.library", "smooth"),
+    "dense_groups": ("vdbcluster.wiring.library_findings", "dense_groups"),
+    "find_duplicates": ("vdbcluster.wiring.library_findings", "find_duplicates"),
+    "find_outliers": ("vdbcluster.wiring.library_findings", "find_outliers"),
+    "keywords": ("vdbcluster.wiring.library_findings", "keywords"),
+    "representatives": ("vdbcluster.wiring.library_findings", "representatives"),
 }
 
 

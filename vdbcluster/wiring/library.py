@@ -64,7 +64,7 @@ def neighbors(
     where the vectors point one way (chord and angular only).
     Raises ``ValueError`` for rows of NaN or zeros.
     """
-    points = prepare(vectors, metric, mean=_mean(vectors, metric, center))
+    points = prepare(vectors, metric, mean=centering_mean(vectors, metric, center))
     search = LocalNeighbors(points, metric, target_recall=TARGET_RECALL[effort], seed=seed)
     k = n_neighbors or wanted_neighbors(load_settings({}), len(points))
     return neighbor_graph(search, points, metric, k, QUIET)
@@ -105,7 +105,8 @@ def cluster(
     return cluster_graph(graph, points, settings, exact=False).clustering
 
 
-def _mean(vectors: Float32Array, metric: str, center: str) -> Float64Array | None:
+def centering_mean(vectors: Float32Array, metric: str, center: str) -> Float64Array | None:
+    """What ``neighbors`` subtracts from the vectors, ``(d,)``; None for nothing."""
     if center not in ("auto", "none", "mean"):
         raise UsageError(f"center is {center!r}; it must be auto, none or mean")
     if center == "none" or (center == "auto" and metric not in ON_SPHERE):
@@ -156,7 +157,7 @@ class Collection:
         if center == "mean" and not choice.local:
             choice = replace(choice, engine="local")
         how = center if choice.local else "none"
-        points = prepare(rows.vectors, metric, mean=_mean(rows.vectors, metric, how))
+        points = prepare(rows.vectors, metric, mean=centering_mean(rows.vectors, metric, how))
         search = replace(self._bench, choice=choice).search(rows, points)
         k = n_neighbors or wanted_neighbors(self._bench.settings, len(rows))
         return neighbor_graph(search, points, metric, k, self._bench.observer)

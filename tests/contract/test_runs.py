@@ -106,6 +106,26 @@ def test_what_is_not_there_is_one_line(runs: RunStore) -> None:
     assert all("\n" not in str(found.value) for found in (unknown, missing))
 
 
+def test_texts_come_back_by_part(runs: RunStore) -> None:
+    runs.save(MANIFEST)
+    with pytest.raises(VdbclusterError, match="recorded no classifiers"):
+        runs.load_text(MANIFEST.run_id, "classifiers")
+    for text in ("{}", '{"größe": "\\ud800\\n"}\n'):
+        runs.save_text(MANIFEST.run_id, text, "classifiers")
+        assert runs.load_text(MANIFEST.run_id, "classifiers") == text
+    with pytest.raises(UsageError):
+        runs.load_text("another", "classifiers")
+    runs.save_text("text alone", "{}", "classifiers")
+    assert set(runs.ids()) == {MANIFEST.run_id, "text alone"}
+    assert set(runs.having("classifiers")) == {MANIFEST.run_id, "text alone"}
+    runs.drop_arrays(MANIFEST.run_id, "classifiers")
+    assert runs.having("classifiers") == ("text alone",)
+    runs.remove("text alone")
+    assert runs.ids() == (MANIFEST.run_id,)
+    with pytest.raises(UsageError):
+        runs.load_text("text alone", "classifiers")
+
+
 def test_one_part_is_dropped_and_nothing_else(runs: RunStore) -> None:
     for run_id in ("one", "other"):
         runs.save(replace(MANIFEST, run_id=run_id))
@@ -239,12 +259,14 @@ def test_only_our_own_files_are_removed(tmp_path: Path) -> None:
     runs = kept(tmp_path)
     folder = runs.path(MANIFEST.run_id)
     (folder / ".arrays.npz.4711").write_bytes(b"of a killed process")
-    (folder / "notes.txt").write_text("mine")
+    (folder / ".classifiers.json.4711").write_bytes(b"of a killed process")
+    runs.save_text(MANIFEST.run_id, "{}", "classifiers")
+    (folder / "notes.json").write_text("mine")
     (tmp_path / "runs" / "unrelated").mkdir()
-    (tmp_path / "runs" / "unrelated" / "data.csv").touch()
+    (tmp_path / "runs" / "unrelated" / "data.json").touch()
     assert runs.ids() == (MANIFEST.run_id,)
     runs.remove(MANIFEST.run_id)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert [path.name for path in folder.iterdir()] == ["notes.json"]
     assert runs.ids() == ()
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vdbcluster.adapters.classifier_file import load_classifiers, save_classifiers
-from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.errors import UsageError
 from vdbcluster.features import (
     Classifiers,
     assign_by_fields,
@@ -197,17 +196,17 @@ def test_a_changed_digit_is_noticed(learnt: Classifiers) -> None:
         classifiers_from_json(text)
 
 
-def test_in_a_file(learnt: Classifiers, tmp_path: Path) -> None:
-    place = tmp_path / "classifiers.json"
-    save_classifiers(place, learnt)
-    assert classifiers_to_json(load_classifiers(place)) == classifiers_to_json(learnt)
-    assert [path.name for path in tmp_path.iterdir()] == ["classifiers.json"]
-    place.write_bytes(b"\xff\xfe")
-    for wrong, said in ((place, "cannot be used"), (tmp_path / "none", "cannot be read")):
-        with pytest.raises(UsageError, match=said):
-            load_classifiers(wrong)
-    with pytest.raises(VdbclusterError, match="cannot be written"):
-        save_classifiers(tmp_path / "no" / "such" / "folder", learnt)
+@pytest.mark.parametrize(
+    "huge", [math.inf, -math.inf, 1e308, 10**400, -(10**39)], ids=["inf", "-inf", "big", "int", "-"]
+)
+def test_numbers_beyond_what_trees_compare(huge: float) -> None:
+    """Only members have a value: trees then cut beyond the largest one, at a finite number."""
+    labels = np.arange(120) % 3
+    fields = {"far": [(huge, 1.0)[row // 3 % 2] if row % 3 == 1 else None for row in range(120)]}
+    _, found = learn(build_table(fields), labels)
+    back = classifiers_from_json(classifiers_to_json(found))
+    given, _ = assign_by_fields(back, fields)
+    assert ((given == 1) == (labels == 1)).all()
 
 
 def test_figures_must_make_sense() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vdbcluster.quality.recall import audit_sample, recall, row_recall, wilson
+from vdbcluster.model.intervals import wilson
+from vdbcluster.quality.recall import audit_sample, recall, row_recall
 
 INF = np.inf
 

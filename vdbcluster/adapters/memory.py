@@ -13,7 +13,7 @@ vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -125,6 +125,24 @@ class MemorySource(MemoryView):
         values = self.collection.columns[field]
         return [values[row] if row >= 0 else None for row in self.collection.positions(keys)]
 
+    def columns(self, keys: KeyArray, fields: Sequence[str]) -> dict[str, list[object]]:
+        """See ``ports.VectorSource``; a name that is no column is a field that no row has."""
+        held, selected = self.collection, self.selected()
+        rows = [row if row >= 0 and selected[row] else -1 for row in held.positions(keys).tolist()]
+        found: dict[str, list[object]] = {}
+        for name in fields:
+            values = held.columns.get(name, [None] * len(held))
+            found[name] = [_plain(values[row]) if row >= 0 else None for row in rows]
+        return found
+
+    def dynamic_fields(self, keys: KeyArray) -> tuple[str, ...]:  # noqa: ARG002 - all are columns
+        return ()
+
+
+def _plain(value: object) -> object:
+    found: object = value.item() if isinstance(value, np.generic) else value
+    return found
+
 
 class MemorySink(MemoryView):
     """Labels beside the rows of a ``MemoryCollection``."""
@@ -141,9 +159,8 @@ class MemorySink(MemoryView):
         if keys is not None:
             rows = rows[np.isin(held.keys[rows], keys)]
         if rows.size:
-            labels = {label.column: getattr(held, label.column)[rows] for label in LABEL_FIELDS}
-            if not labels["path"].any():
-                del labels["path"]
+            found = ((label, getattr(held, label.column)[rows]) for label in LABEL_FIELDS)
+            labels = {f.column: v for f, v in found if not f.optional or f.of_key or v.any()}
             yield LabelBatch(keys=held.keys[rows], **labels)
 
     def reserved(self) -> AbstractContextManager[None]:

@@ -22,6 +22,7 @@ class MemoryRuns:
     def __init__(self) -> None:
         self._manifests: dict[str, str] = {}
         self._arrays: dict[tuple[str, str], dict[str, NDArray[Any]]] = {}
+        self._texts: dict[tuple[str, str], str] = {}
 
     def save(self, manifest: RunManifest) -> None:
         self._manifests[manifest.run_id] = json.dumps(manifest.to_json())
@@ -33,7 +34,8 @@ class MemoryRuns:
         return RunManifest.from_json(json.loads(self._manifests[run_id]))
 
     def ids(self) -> tuple[str, ...]:
-        return tuple(sorted({*self._manifests, *(run_id for run_id, _ in self._arrays)}))
+        parts = (*self._arrays, *self._texts)
+        return tuple(sorted({*self._manifests, *(run_id for run_id, _ in parts)}))
 
     def every(self) -> tuple[RunManifest, ...]:
         found = [self.load(run_id) for run_id in self._manifests]
@@ -51,15 +53,26 @@ class MemoryRuns:
         return {name: array.copy() for name, array in self._arrays[run_id, part].items()}
 
     def having(self, part: str) -> tuple[str, ...]:
-        return tuple(run_id for run_id, held in self._arrays if held == part)
+        return tuple(run_id for run_id, held in (*self._arrays, *self._texts) if held == part)
 
     def drop_arrays(self, run_id: str, part: str) -> None:
         self._arrays.pop((run_id, part), None)
+        self._texts.pop((run_id, part), None)
+
+    def save_text(self, run_id: str, text: str, part: str) -> None:
+        self._texts[run_id, part] = text
+
+    def load_text(self, run_id: str, part: str) -> str:
+        self._check(run_id)
+        if (run_id, part) not in self._texts:
+            raise VdbclusterError(f"the run {run_id} has recorded no {part}; run again")
+        return self._texts[run_id, part]
 
     def remove(self, run_id: str) -> None:
         self._manifests.pop(run_id, None)
-        for key in [key for key in self._arrays if key[0] == run_id]:
-            del self._arrays[key]
+        for held in (self._arrays, self._texts):
+            for key in [key for key in held if key[0] == run_id]:
+                del held[key]
 
     def _check(self, run_id: str) -> None:
         if run_id not in self.ids():

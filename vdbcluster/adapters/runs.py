@@ -1,4 +1,4 @@
-"""Runs in a directory: ``<dir>/<run id>/manifest.json``, ``arrays.npz`` and ``<part>.npz``.
+"""Runs in a directory: ``<dir>/<run id>/manifest.json``, ``arrays.npz``, ``<part>.npz``, ``.json``.
 
 In: see ``ports.runs``. Out: the same after a crash, on another machine, or by another version.
 Promise: a file is written beside its place and renamed into it, so that a killed process leaves
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -25,7 +25,9 @@ from vdbcluster.adapters.npz import DAMAGED, read_npz, write_npz
 from vdbcluster.adapters.replacing import replacing
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest
+from vdbcluster.ports.runs import TEXT_PARTS
 
+T = TypeVar("T")
 MANIFEST = "manifest.json"
 ELSEWHERE = "name another directory with --runs-dir, or run again"
 DAMAGE = "put a copy of it back, or remove its directory"
@@ -93,11 +95,20 @@ class RunDirectory:
         self._put(run_id, _file(part), lambda file: write_npz(file, arrays))
 
     def load_arrays(self, run_id: str, part: str = "plan") -> dict[str, NDArray[Any]]:
+        return self._get(run_id, part, read_npz)
+
+    def save_text(self, run_id: str, text: str, part: str) -> None:
+        self._put(run_id, _file(part), lambda file: file.write(text.encode()))
+
+    def load_text(self, run_id: str, part: str) -> str:
+        return self._get(run_id, part, lambda place: place.read_text("utf-8"))
+
+    def _get(self, run_id: str, part: str, read: Callable[[Path], T]) -> T:
         if run_id not in self.ids():
             raise UsageError(self._unknown(run_id))
         place = self.path(run_id) / _file(part)
         try:
-            return read_npz(place)
+            return read(place)
         except FileNotFoundError as error:
             raise VdbclusterError(
                 f"the run {run_id} has recorded no {part} ({place} is not there); it ended before "
@@ -157,12 +168,15 @@ class RunDirectory:
 
 
 def _file(part: str) -> str:
+    if part in TEXT_PARTS:
+        return f"{part}.json"
     return "arrays.npz" if part == "plan" else f"{part}.npz"
 
 
 def _files(folder: Path) -> list[Path]:
     """Files of a run, also those that a killed process left beside their place."""
-    patterns = (MANIFEST, "*.npz", f".{MANIFEST}.*", ".*.npz.*")
+    ours = (MANIFEST, *map(_file, TEXT_PARTS))
+    patterns = (*ours, "*.npz", *(f".{name}.*" for name in ours), ".*.npz.*")
     return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
 
 

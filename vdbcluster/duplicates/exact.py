@@ -35,7 +35,6 @@ def text_digests(texts: Iterable[str | None]) -> np.ndarray:
 
 def _text_digest(text: str | None) -> bytes | None:
     plain = " ".join(unicodedata.normalize("NFC", text or "").split())
-    plain = " ".join(unicodedata.normalize("NFC", text or "").split())
     if not plain:
         return None
     return blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()

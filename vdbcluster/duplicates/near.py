@@ -28,6 +28,7 @@ from vdbcluster.duplicates.scale import rounding_floor
 from vdbcluster.graph.distance import blocks
 from vdbcluster.graph.measure import pair_distances
 from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from vdbcluster.model.members import members_of
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 STEP = 2.0 ** (-1 / 8)
@@ -208,8 +209,7 @@ def _parts(links: _Links) -> Iterator[Int64Array]:
         (np.ones(half, np.bool_), (ends[:half], ends[half:])), shape=(len(units), len(units))
     )
     number = connected_components(pairs, directed=False)[1]
-    order = np.argsort(number, kind="stable")
-    yield from np.split(units[order], np.cumsum(np.bincount(number))[:-1])
+    yield from (units[part] for part in members_of(number))
 
 
 def _among(inside: Int64Array, values: np.ndarray) -> np.ndarray:

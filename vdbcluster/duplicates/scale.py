@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vdbcluster.graph.exact import ROUNDING
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.neighbors import NeighborGraph
-
-_ROUNDING = 2.0**-24
 
 
 def inverse_dimensions(graph: NeighborGraph) -> Float64Array:
@@ -63,7 +62,7 @@ def thresholds(inverse: Float64Array, chance: float, outside: int, most: float) 
 def rounding_floor(points: Float32Array) -> float:
     """Distances below it are rounding: points that are equal but for their last bits."""
     longest = np.square(points, dtype=np.float64).sum(axis=1).max(initial=0)
-    return float(16 * _ROUNDING * np.sqrt(longest))
+    return float(16 * ROUNDING * np.sqrt(longest))
 
 
 def _ranks(graph: NeighborGraph) -> tuple[Int64Array, Int64Array]:

@@ -12,6 +12,7 @@ Equal texts count as they are told: leave ``digests`` out where the text is only
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from vdbcluster.duplicates.result import Duplicates, DuplicateSet, Kind
 from vdbcluster.duplicates.scale import inverse_dimensions, thresholds, usual_distance
 from vdbcluster.graph.measure import pair_distances
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
+from vdbcluster.model.members import members_of
 from vdbcluster.model.neighbors import NeighborGraph
 
 
@@ -93,13 +95,13 @@ def find_duplicates(
         outside=params.outside,
         largest=params.largest,
     )
-    members = _members(units)
+    members = members_of(units)
     exact = [
         _exact_set(members[unit], int(rows[unit]), vectors, texts, points, graph.metric, names)
         for unit in np.flatnonzero(np.bincount(units, minlength=len(rows)) > 1)
     ]
     near = [_near_set(found, rows, members, names) for found in search.sets()]
-    return _duplicates(exact, near, n, float(np.median(shares)) if n else params.most)
+    return gathered(exact, near, n, float(np.median(shares)) if n else params.most)
 
 
 def _first_by_rank(units: Int64Array, rank: Int64Array) -> Int64Array:
@@ -107,11 +109,6 @@ def _first_by_rank(units: Int64Array, rank: Int64Array) -> Int64Array:
     found = np.empty(units.max(initial=-1) + 1, np.int64)
     found[units[order[::-1]]] = order[::-1]  # the last to be written is the first by rank
     return found
-
-
-def _members(units: Int64Array) -> list[Int64Array]:
-    order = np.argsort(units, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(units))[:-1]) if units.size else []
 
 
 def _exact_set(
@@ -190,9 +187,10 @@ def _how_near(kept: object, equal: bool, distance: float, scale: float) -> str:
     return f"{distance:.3g} from row {kept}; around here rows are usually {scale:.3g} apart"
 
 
-def _duplicates(
-    exact: list[DuplicateSet], near: list[DuplicateSet], n: int, share: float
+def gathered(
+    exact: Sequence[DuplicateSet], near: Sequence[DuplicateSet], n: int, share: float
 ) -> Duplicates:
+    """All sets as one result for ``n`` rows; ``share``: its threshold."""
     duplicate_of, scores = np.full(n, -1, np.int64), np.full(n, np.nan)
     for each in (*exact, *near):  # near sets hold whole exact sets, and have the last word
         duplicate_of[each.members] = each.representative
@@ -202,8 +200,8 @@ def _duplicates(
     return Duplicates(_largest_first(exact), _largest_first(near), duplicate_of, scores, share)
 
 
-def _largest_first(sets: list[DuplicateSet]) -> tuple[DuplicateSet, ...]:
+def _largest_first(sets: Sequence[DuplicateSet]) -> tuple[DuplicateSet, ...]:
     return tuple(sorted(sets, key=lambda each: (-len(each), int(each.members[0]))))
 
 
-__all__ = ["DEFAULTS", "DuplicateParams", "find_duplicates"]
+__all__ = ["DEFAULTS", "DuplicateParams", "find_duplicates", "gathered"]

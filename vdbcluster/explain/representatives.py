@@ -25,6 +25,7 @@ from vdbcluster.explain.centroids import (
 )
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.model.members import members_of
 
 CORE = 0.5
 """Share of a cluster, the surest members, among which diverse ones are sought."""
@@ -82,7 +83,7 @@ def representatives(
     surely = nearness if probabilities is None else np.asarray(probabilities, np.float64)
     tight = -surely if distances is None else _spread(distances)
     shown = {}
-    for c, (label, members) in enumerate(zip(found.ids, _members(found), strict=True)):
+    for c, (label, members) in enumerate(zip(found.ids, members_of(found.places), strict=True)):
         own = rows[members]
         by_center = np.lexsort((members, -nearness[members]))
         by_surety = np.lexsort((members, -nearness[members], -surely[members]))
@@ -97,13 +98,6 @@ def representatives(
             NOISE if sibling == NO_SIBLING else int(found.ids[sibling]),
         )
     return shown
-
-
-def _members(found: Clusters) -> list[Int64Array]:
-    """Rows of each cluster, ascending."""
-    order = np.argsort(found.places, kind="stable")
-    order = order[np.searchsorted(found.places[order], 0) :]
-    return np.split(order, np.cumsum(found.sizes)[:-1])
 
 
 def _nearness(found: Clusters, rows: Float32Array, centers: Float32Array) -> Float64Array:

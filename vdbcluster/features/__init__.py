@@ -6,7 +6,7 @@ lifts = lift_table(table, labels)               # numpy alone
 labels, probabilities = assign_by_fields(classifiers, columns, threshold=0.5)
 """
 
-from vdbcluster.features.assigning import assign_by_fields
+from vdbcluster.features.assigning import assign_by_fields, forests
 from vdbcluster.features.classifiers import (
     Classifiers,
     ClusterClassifier,
@@ -36,6 +36,7 @@ __all__ = [
     "build_table",
     "classifiers_from_json",
     "classifiers_to_json",
+    "forests",
     "learn",
     "lift_table",
 ]

@@ -9,29 +9,41 @@ that training has not seen, or of another kind, is told apart by nothing but the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from vdbcluster.features.classifiers import Classifiers
 from vdbcluster.features.table import Columns, as_float32, encode
-from vdbcluster.features.trees import read
+from vdbcluster.features.trees import Forest, read
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
 
 
+def forests(classifiers: Classifiers) -> tuple[Forest, ...]:
+    """Their trees, read once for many calls; ``UsageError`` where xgboost is missing."""
+    return tuple(read(one.model, classifiers.features) for one in classifiers.each)
+
+
 def assign_by_fields(
-    classifiers: Classifiers, columns: Columns, *, threshold: float = 0.5
+    classifiers: Classifiers,
+    columns: Columns,
+    *,
+    threshold: float = 0.5,
+    trees: Sequence[Forest] | None = None,
 ) -> tuple[Int64Array, Float64Array]:
     """The cluster of each row that is most probable, if it is at least ``threshold``, else -1.
 
     Labels ``(m,) int64`` and the probability of the most probable cluster ``(m,) float64``, which
-    is below the threshold where the label is -1. Raises ``ValueError`` for a threshold outside of
-    0 to 1, ``UsageError`` for a field that is not among the columns or where xgboost is missing.
+    is below the threshold where the label is -1. ``trees``: as ``forests`` gives them, read anew
+    otherwise. Raises ``ValueError`` for a threshold outside of 0 to 1, ``UsageError`` for a field
+    that is not among the columns or where xgboost is missing.
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}; it must lie between 0 and 1")
-    found = cluster_probabilities(classifiers, columns)
+    found = cluster_probabilities(classifiers, columns, trees)
     if not classifiers.each:
         return np.full(len(found), NOISE, np.int64), np.zeros(len(found))
     best = found.argmax(axis=1)
@@ -40,7 +52,9 @@ def assign_by_fields(
     return np.where(probability >= threshold, ids[best], NOISE), probability
 
 
-def cluster_probabilities(classifiers: Classifiers, columns: Columns) -> Float64Array:
+def cluster_probabilities(
+    classifiers: Classifiers, columns: Columns, trees: Sequence[Forest] | None = None
+) -> Float64Array:
     """Calibrated probability of each cluster, ``(m, c)``, columns as ``classifiers.clusters``.
 
     Each is of that cluster against all other rows; they need not add up to 1.
@@ -50,8 +64,9 @@ def cluster_probabilities(classifiers: Classifiers, columns: Columns) -> Float64
     if not len(values):
         return found
     given = as_float32(values)
-    for place, one in enumerate(classifiers.each):
-        margins = read(one.model, classifiers.features).margins(given)
+    read_once = forests(classifiers) if trees is None else trees
+    for place, (one, forest) in enumerate(zip(classifiers.each, read_once, strict=True)):
+        margins = forest.margins(given)
         found[:, place] = expit(one.slope * margins + one.offset)
     return found
 

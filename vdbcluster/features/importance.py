@@ -23,7 +23,7 @@ pull (scripts/bench_features).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,8 +38,7 @@ from vdbcluster.features.table import Table, as_float32
 from vdbcluster.features.trees import grow, library
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
-
-_Z95 = 1.959964
+from vdbcluster.model.intervals import Z95
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,16 @@ class ImportanceParams:
 
 
 def learn(
-    table: Table, labels: Int64Array, params: ImportanceParams | None = None
+    table: Table,
+    labels: Int64Array,
+    params: ImportanceParams | None = None,
+    told: Callable[[int], object] = lambda _: None,
 ) -> tuple[ImportanceReport, Classifiers]:
     """What the fields say about each cluster, and the classifiers of those that they can tell.
 
-    ``labels (n,)``: cluster ids, -1 for noise. Raises ``UsageError`` where xgboost is needed and
-    not installed, ``ValueError`` if the lengths differ.
+    ``labels (n,)``: cluster ids, -1 for noise. ``told``: called with 1 for each cluster that is
+    learnt. Raises ``UsageError`` where xgboost is needed and not installed, ``ValueError`` if the
+    lengths differ.
     """
     if len(labels) != table.n_rows:
         raise ValueError(f"{table.n_rows} rows but {len(labels)} labels")
@@ -88,7 +91,10 @@ def learn(
     level = chosen.alpha / max(1, len(asked))
     job = _Job(table, labels, chosen, level)
     with ThreadPoolExecutor(min(chosen.threads, max(1, len(asked)))) as pool:
-        learnt = dict(zip(asked, pool.map(job.learn, asked), strict=True))
+        learnt = {}
+        for i, one in zip(asked, pool.map(job.learn, asked), strict=True):
+            learnt[i] = one
+            told(1)
     skipped = {
         int(i): ClusterImportance(int(i), int(size), None, (), reason)
         for i, size, reason in zip(ids, sizes, reasons, strict=True)
@@ -205,8 +211,8 @@ def _score(evidence: Evidence, counts: Float64Array, auc: float, error: float) -
     precision = average_precision_score(member, evidence.margins, sample_weight=counts)
     return HeldOut(
         auc=auc,
-        auc_low=max(0.0, auc - _Z95 * error),
-        auc_high=min(1.0, auc + _Z95 * error),
+        auc_low=max(0.0, auc - Z95 * error),
+        auc_high=min(1.0, auc + Z95 * error),
         balanced_accuracy=right,
         average_precision=float(precision),
         base_rate=float(counts[member].sum() / counts.sum()),

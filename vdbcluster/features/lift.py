@@ -12,7 +12,7 @@ Lift is confidence over support of an association rule (Brin et al. 1997). The i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from vdbcluster.features.table import Feature, Table
 from vdbcluster.model.arrays import Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.model.intervals import wilson
 
 MISSING = "missing"
 
@@ -67,18 +68,7 @@ class Lift:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "value": self.value,
-            "cluster": self.cluster,
-            "count": self.count,
-            "size": self.size,
-            "total": self.total,
-            "n_rows": self.n_rows,
-            "lift": self.lift,
-            "low": self.low,
-            "high": self.high,
-        }
+        return asdict(self)
 
 
 def lift_table(
@@ -105,15 +95,6 @@ def lift_table(
     return tuple(found)
 
 
-def wilson(count: Float64Array, size: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Wilson's 95 % interval of a share, of arrays of one shape."""
-    z = 1.959964
-    share = count / size
-    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
-    reach = z * np.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
-    return np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)
-
-
 def _lifts(
     name: str, names: list[str], ids: Int64Array, counts: Int64Array, min_support: int
 ) -> list[Lift]:
@@ -123,7 +104,7 @@ def _lifts(
         return []
     expected = np.outer(sizes, totals) / n_rows
     lifts = np.divide(counts, expected, out=np.zeros(counts.shape), where=expected > 0)
-    low, high = wilson(counts.astype(np.float64), np.broadcast_to(sizes[:, None], counts.shape))
+    low, high = wilson(counts / sizes[:, None], sizes[:, None])
     overall = np.maximum(totals / n_rows, 1 / n_rows)
     enough = (np.maximum(counts, expected) >= min_support) & (ids != NOISE)[:, None]
     found = []

@@ -158,13 +158,14 @@ def build_table(columns: Columns, options: TableOptions | None = None) -> Table:
     chosen = options or TableOptions()
     _check(columns, chosen)
     features, made, left_out = [], [], []
-    for name, values in columns.items():
-        found = _feature(name, plain(values), chosen)
+    for name, given in columns.items():
+        values = plain(given)
+        found = _feature(name, values, chosen)
         if isinstance(found, LeftOut):
             left_out.append(found)
         else:
             features.append(found)
-            made.append(found.encode(plain(values)))
+            made.append(found.encode(values))
     n_rows = len(next(iter(columns.values()), ()))
     table = np.column_stack(made) if made else np.empty((n_rows, 0))
     return Table(tuple(features), table, tuple(left_out))

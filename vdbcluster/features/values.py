@@ -17,7 +17,8 @@ import numpy as np
 
 from vdbcluster.model.arrays import Float64Array
 
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max) / 4
+"""Trees cut at up to twice the largest value, which must be a finite ``float32`` too."""
 DATES = 0.95
 """A field of texts holds dates if at least this share of them are dates."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -23,6 +23,7 @@ from vdbcluster.methods.density import finish
 from vdbcluster.methods.merge import by_size
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE, Clustering, no_clusters
+from vdbcluster.model.members import members_of
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import Recipe
 
@@ -112,14 +113,13 @@ def _scored(weights: csr_array, labels: Int64Array) -> Clustering:
     most = np.zeros(c)
     np.maximum.at(most, labels[member], inside[member])
     core = np.flatnonzero(member & (inside == np.append(most, np.inf)[labels]))
-    core = core[np.argsort(labels[core], kind="stable")]
     return by_size(
         Clustering(
             labels=labels,
             probabilities=share,
             outlier_scores=1 - share,
             persistence=np.divide(kept, volume, out=np.ones(c), where=volume > 0),
-            exemplars=tuple(np.split(core, np.cumsum(np.bincount(labels[core]))[:-1])) if c else (),
+            exemplars=tuple(core[rows] for rows in members_of(labels[core])),
             soft=np.zeros(n, np.bool_),
         )
     )

@@ -27,6 +27,7 @@ from vdbcluster.methods.density import finish
 from vdbcluster.methods.merge import by_size
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import Clustering, no_clusters
+from vdbcluster.model.members import members_of
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import Recipe
 
@@ -143,8 +144,8 @@ def _scored(labels: Int64Array, nearest: Float64Array, second: Float64Array) -> 
     size = np.bincount(labels)
     share = np.divide(nearest, second, out=np.ones_like(nearest), where=second > 0)
     share[nearest == 0] = 0.0  # on its centre, even where the second lies there too
-    order = np.lexsort((nearest, labels))
-    members = np.split(order, np.cumsum(size)[:-1])
+    order = np.argsort(nearest, kind="stable")
+    members = [order[rows] for rows in members_of(labels[order])]
     middle = np.array([np.median(np.sqrt(nearest[rows])) for rows in members])
     apart = np.sqrt(nearest)
     typical = np.minimum(middle[labels], apart)

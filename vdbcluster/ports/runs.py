@@ -1,8 +1,8 @@
 """Where the record of a run is kept.
 
-In: manifests and arrays by run id. Out: the same, as they were saved last.
-Promise: a manifest, and the arrays of one part, are replaced as a whole or not at all; what is
-missing or damaged is one ``VdbclusterError`` that names the place and says what to do.
+In: manifests, arrays and texts by run id. Out: the same, as they were saved last.
+Promise: a manifest, a text, and the arrays of one part, are replaced as a whole or not at all; what
+is missing or damaged is one ``VdbclusterError`` that names the place and says what to do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from vdbcluster.model.manifest import RunManifest
+
+TEXT_PARTS = ("classifiers",)
+"""Parts that are one JSON document each."""
 
 
 class RunStore(Protocol):
@@ -51,6 +54,14 @@ class RunStore(Protocol):
 
     def drop_arrays(self, run_id: str, part: str) -> None:
         """Forget one part; nothing happens if it is not there."""
+        ...
+
+    def save_text(self, run_id: str, text: str, part: str) -> None:
+        """A JSON document; ``part``: one of ``TEXT_PARTS``."""
+        ...
+
+    def load_text(self, run_id: str, part: str) -> str:
+        """Raises ``VdbclusterError`` if the run has no such part, or one that is no text."""
         ...
 
     def remove(self, run_id: str) -> None:

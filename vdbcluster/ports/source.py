@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from vdbcluster.model.arrays import Keys
@@ -55,4 +55,19 @@ class VectorSource(Protocol):
 
     def texts(self, keys: Keys, field: str) -> list[str | None]:
         """The value of a scalar field for some keys, in their order; None where a row has none."""
+        ...
+
+    def columns(self, keys: Keys, fields: Sequence[str]) -> dict[str, list[object]]:
+        """Values of scalar or dynamic fields as plain Python values, each in the order of ``keys``.
+
+        None where a row has none, is gone or is not selected. Raises ``UsageError`` for a name that
+        is no field where there are no dynamic ones. For many keys as well as for few.
+        """
+        ...
+
+    def dynamic_fields(self, keys: Keys) -> tuple[str, ...]:
+        """Names that rows with these keys have in the dynamic field, in order of the alphabet.
+
+        Empty where there is no dynamic field. Meant for a sample: values are read as well.
+        """
         ...

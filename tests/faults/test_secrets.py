@@ -22,6 +22,8 @@ SAID = {
     "VDBCLUSTER__MILVUS__TOKEN": f"root:{CANARY}-token",
     "VDBCLUSTER__EMBED__API_KEY": f"{CANARY}-key",
     "VDBCLUSTER__EMBED__BASE_URL": f"http://user:{CANARY}-base@127.0.0.1:9/v1",
+    "VDBCLUSTER__CHAT__API_KEY": f"{CANARY}-chat-key",
+    "VDBCLUSTER__CHAT__BASE_URL": f"http://user:{CANARY}-chat-base@127.0.0.1:9/v1",
     "VDBCLUSTER__TELEMETRY__WEBHOOK": HOOK,
     "VDBCLUSTER__TELEMETRY__PUSHGATEWAY": HOOK,
     "VDBCLUSTER__TELEMETRY__WEBHOOK_ON": '["done", "refused", "failed"]',

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.fault_server import KEY, FaultServer, vector_of
-from vdbcluster.adapters.embedding import KEY_VARIABLE, open_embedder
+from vdbcluster.adapters.embedding import open_embedder
 from vdbcluster.adapters.embedding.local import DIM, LocalEmbedder
+from vdbcluster.adapters.endpoint.address import KEY_VARIABLE
 from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.embedder import TextsRefusedError

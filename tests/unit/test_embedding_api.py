@@ -15,8 +15,8 @@ import pytest
 
 from tests import fault_server
 from tests.fault_server import KEY, FaultServer, Reply, edited, error, vector_of, vectors_of
-from vdbcluster.adapters.embedding.openai_api import Patience
-from vdbcluster.adapters.embedding.trouble import wanted_pause
+from vdbcluster.adapters.endpoint.calls import Patience
+from vdbcluster.adapters.endpoint.trouble import wanted_pause
 from vdbcluster.errors import BackendError, BackendUnavailableError, UsageError
 from vdbcluster.ports.embedder import TextsRefusedError
 

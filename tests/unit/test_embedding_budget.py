@@ -14,7 +14,7 @@ from tests import fault_server
 from tests.fault_server import FaultServer, error, tokens_of, vector_of, vectors_of
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.openai_api import OpenAIEmbedder
-from vdbcluster.adapters.embedding.tokens import (
+from vdbcluster.adapters.endpoint.tokens import (
     OVERHEAD,
     TokenEstimate,
     ceiling,

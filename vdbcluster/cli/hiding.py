@@ -16,12 +16,14 @@ from collections.abc import Sequence
 SECRETS = {
     "--token": "VDBCLUSTER__MILVUS__TOKEN",
     "--embed-api-key": "VDBCLUSTER__EMBED__API_KEY",
+    "--chat-api-key": "VDBCLUSTER__CHAT__API_KEY",
     "--webhook": "VDBCLUSTER__TELEMETRY__WEBHOOK",
     "--pushgateway": "VDBCLUSTER__TELEMETRY__PUSHGATEWAY",
 }
 ADDRESSES = {
     "--uri": "VDBCLUSTER__MILVUS__URI",
     "--embed-base-url": "VDBCLUSTER__EMBED__BASE_URL",
+    "--chat-base-url": "VDBCLUSTER__CHAT__BASE_URL",
 }
 """Secret only where they hold a user."""
 

@@ -12,14 +12,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
+from vdbcluster.adapters.endpoint.address import KEY_VARIABLE, check_key_given
 from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.embedder import Embedder
-
-KEY_VARIABLE = "OPENAI_API_KEY"
-OFFICIAL_HOST = "api.openai.com"
 
 
 def open_embedder(settings: EmbedSettings, warn: Callable[[str], None] = warnings.warn) -> Embedder:
@@ -44,10 +41,10 @@ def open_embedder(settings: EmbedSettings, warn: Callable[[str], None] = warning
 
 
 def _check(settings: EmbedSettings, key: str) -> None:
-    if urlsplit(settings.base_url).hostname == OFFICIAL_HOST and not key.strip():
-        raise UsageError(
-            f"{OFFICIAL_HOST} needs an API key: set {KEY_VARIABLE}, or name another endpoint with "
-            "--embed-base-url, or try --embedder local, which needs none"
-        )
+    check_key_given(
+        settings.base_url,
+        key,
+        "or name another endpoint with --embed-base-url, or try --embedder local, which needs none",
+    )
     if settings.max_cost is not None and not settings.price:
         raise UsageError("--max-cost needs --embed-price, the price of a million tokens")

@@ -14,12 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from vdbcluster.errors import BackendError
+from vdbcluster.adapters.endpoint.trouble import WrongAnswerError
 from vdbcluster.model.arrays import Float32Array
-
-
-class WrongAnswerError(BackendError):
-    """An answer that cannot be used, although the server thinks that all is well."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

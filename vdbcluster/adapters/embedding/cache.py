@@ -19,20 +19,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.check import gathered
+from vdbcluster.adapters.endpoint.address import identity_of
+from vdbcluster.adapters.endpoint.store import Kind, Store, key_of
 from vdbcluster.config.ingest import EmbedSettings
-from vdbcluster.errors import BackendError, UsageError
+from vdbcluster.errors import BackendError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage
 from vdbcluster.ports.embedder import BatchLimits, Embedder, TextsRefusedError
@@ -40,22 +39,15 @@ from vdbcluster.ports.embedder import BatchLimits, Embedder, TextsRefusedError
 T = TypeVar("T")
 
 FILE = "embeddings.sqlite"
-KEY_BYTES = 20
-APPLICATION = 0x76646243  # says whose file it is
-VERSION = 1
-BUSY = 30.0
-"""Seconds to wait for another process that writes."""
-ASKED = 500
-"""Keys per query; SQLite may be built for 999 only."""
+KIND = Kind("embeddings", FILE, "vectors", "vector", 0x76646243, 1, "--embed-cache")
 
 
 def identity(settings: EmbedSettings) -> str:
     """Everything but the text that its vector depends on."""
-    parts = urlsplit(settings.base_url)
     return json.dumps(
         [
             settings.model,
-            f"{parts.hostname}:{parts.port or parts.scheme}{parts.path.rstrip('/')}",
+            identity_of(settings.base_url),
             settings.dimensions,
             settings.prefix,
             settings.long_texts,
@@ -65,74 +57,24 @@ def identity(settings: EmbedSettings) -> str:
 
 
 class VectorStore:
-    """Vectors by key in a SQLite file with a write-ahead log; threads may share it."""
+    """Vectors by key; threads may share it. ``UsageError`` if the folder cannot be used."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the file; ``UsageError`` if it cannot be used or is somebody else's."""
-        path = folder / FILE
-        self._lock = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise _unusable(path, str(error)) from error
-        try:
-            self._prepare(path)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise _unusable(path, str(error)) from error
-        except UsageError:
-            self._connection.close()
-            raise
+        self._store = Store(folder, KIND)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Float32Array]:
         """The vectors that are there. Raises ``sqlite3.Error``."""
-        found: dict[bytes, Float32Array] = {}
-        for at in range(0, len(keys), ASKED):
-            part = keys[at : at + ASKED]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
-            with self._lock:
-                rows = self._connection.execute(query, part).fetchall()
-            found |= {key: vector for key, blob in rows if (vector := _vector(blob)) is not None}
-        return found
+        found = self._store.get(keys).items()
+        return {key: vector for key, blob in found if (vector := _vector(blob)) is not None}
 
     def put(self, keys: Sequence[bytes], vectors: Float32Array) -> None:
         """Keep vectors; on disk when it returns, all or none. Raises ``sqlite3.Error``."""
         blobs = [vector.astype("<f4").tobytes() for vector in vectors]
-        with self._lock, _transaction(self._connection) as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?)", zip(keys, blobs, strict=True)
-            )
+        self._store.put(dict(zip(keys, blobs, strict=True)))
 
     def close(self) -> None:
         """Nobody may use the store any more."""
-        with self._lock:
-            self._connection.close()
-
-    def _prepare(self, path: Path) -> None:
-        connection = self._connection
-        connection.execute("PRAGMA synchronous=NORMAL")
-        with _transaction(connection):
-            found = [
-                connection.execute(question).fetchone()[0]
-                for question in (
-                    "SELECT count(*) FROM sqlite_master",
-                    "PRAGMA application_id",
-                    "PRAGMA user_version",
-                )
-            ]
-            if found[0] and found[1:] != [APPLICATION, VERSION]:
-                raise _unusable(path, "it is no cache of this version of vdbcluster")
-            if not found[0]:
-                connection.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB)")
-                connection.execute(f"PRAGMA application_id={APPLICATION}")
-                connection.execute(f"PRAGMA user_version={VERSION}")
-        # Another process may be at work in the file; it has asked for the same then.
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode=WAL")
+        self._store.close()
 
 
 class CachedEmbedder:
@@ -194,8 +136,7 @@ class CachedEmbedder:
             store.close()
 
     def _key(self, text: str) -> bytes:
-        content = f"{self._identity}\0{text}".encode("utf-8", "surrogatepass")
-        return blake2b(content, digest_size=KEY_BYTES).digest()
+        return key_of(f"{self._identity}\0{text}")
 
     def _ask(
         self,
@@ -248,27 +189,9 @@ class CachedEmbedder:
                     )
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
 def _vector(blob: object) -> Float32Array | None:
     """The vector of a row, None if it is not one that could have been put."""
     if not isinstance(blob, bytes) or not blob or len(blob) % 4:
         return None
     vector = np.frombuffer(blob, "<f4").astype(np.float32)
     return vector if np.isfinite(vector).all() and vector.any() else None
-
-
-def _unusable(path: Path, why: str) -> UsageError:
-    return UsageError(
-        f"the cache of embeddings {path} cannot be used ({why}); move it away or name another "
-        "folder with --embed-cache"
-    )

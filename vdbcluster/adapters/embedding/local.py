@@ -20,8 +20,9 @@ import numpy as np
 
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.check import EXCERPT, bad_rows, gathered, unfit
-from vdbcluster.adapters.embedding.ledger import Ledger
-from vdbcluster.adapters.embedding.tokens import plain
+from vdbcluster.adapters.embedding.counts import Counts
+from vdbcluster.adapters.endpoint.ledger import Ledger, Tokens
+from vdbcluster.adapters.endpoint.tokens import plain
 from vdbcluster.errors import UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage
@@ -56,10 +57,11 @@ class LocalEmbedder:
         self._tokenizer.no_padding()  # else one long text makes all others of its batch as long
         self._table: Float32Array = model.embedding
         self._ledger = Ledger()
+        self._counts = Counts(self._ledger)
 
     @property
     def usage(self) -> EmbedUsage:
-        return self._ledger.usage
+        return self._counts.usage
 
     def tokens(self, text: str) -> int:
         """See ``ports.Embedder``."""
@@ -78,7 +80,7 @@ class LocalEmbedder:
                     faults[index] = f"{bad[row]}: {texts[index][:EXCERPT]!r}"
                 else:
                     vectors[index] = made[row]
-        self._ledger.count(texts=len(vectors))
+        self._counts.add(texts=len(vectors))
         return gathered(vectors, faults, texts, DIM)
 
     def close(self) -> None:
@@ -86,8 +88,8 @@ class LocalEmbedder:
 
     def _embed(self, texts: Sequence[str]) -> Float32Array:
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        with self._ledger.request(0) as bill:
-            bill.pays(sum(len(one.ids) for one in encoded))
+        with self._ledger.request(Tokens()) as bill:
+            bill.pays(Tokens(sum(len(one.ids) for one in encoded)))
         sums = np.stack([self._mean(one.ids) for one in encoded])
         with np.errstate(invalid="ignore", divide="ignore"):
             sums /= np.linalg.norm(sums, axis=1, keepdims=True)

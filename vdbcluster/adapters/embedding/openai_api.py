@@ -19,60 +19,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import openai
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    wait_random_exponential,
-)
 
-from vdbcluster.adapters.embedding.answer import Answer, WrongAnswerError, read_answer
+from vdbcluster.adapters.embedding.answer import Answer, read_answer
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.check import EXCERPT, bad_rows, gathered, unfit
-from vdbcluster.adapters.embedding.ledger import Bill, Ledger
-from vdbcluster.adapters.embedding.pace import Pace
+from vdbcluster.adapters.embedding.counts import Counts
 from vdbcluster.adapters.embedding.pieces import Outcome, Piece, joined, pieces, shortened, smaller
-from vdbcluster.adapters.embedding.tokens import TokenEstimate, plain
-from vdbcluster.adapters.embedding.trouble import (
-    may_mend,
-    never_sent,
-    said,
-    too_large,
-    wanted_pause,
-)
+from vdbcluster.adapters.endpoint.address import checked_address, checked_key
+from vdbcluster.adapters.endpoint.calls import Calls, Patience, Words
+from vdbcluster.adapters.endpoint.ledger import Bill, Budget, Ledger, Tokens
+from vdbcluster.adapters.endpoint.tokens import TokenEstimate, plain
+from vdbcluster.adapters.endpoint.trouble import WrongAnswerError, never_sent, said, too_large
 from vdbcluster.config.ingest import EmbedSettings
-from vdbcluster.errors import (
-    BackendError,
-    BackendUnavailableError,
-    BudgetError,
-    UsageError,
-    VdbclusterError,
-)
+from vdbcluster.errors import BackendError, BudgetError, UsageError, VdbclusterError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage
 from vdbcluster.ports.embedder import BatchLimits, TextsRefusedError
 
-WRONG_ANSWERS = 5
-"""Attempts at a request whose answers are wrong: each of them is billed."""
-FIRST_CONTACT = 3
-"""Attempts at a server that has never answered and takes no connection: a wrong address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Pauses in seconds.
-
-    ``first_wait`` bounds the first random pause, each further one may be twice as long, up to
-    ``longest_wait``; an endpoint that asks for a pause beyond ``longest_asked`` is given up.
-    """
-
-    first_wait: float = 1.0
-    longest_wait: float = 20.0
-    longest_asked: float = 120.0
+ADDRESS_FLAG = "--embed-base-url"
 
 
 class _BadRowsError(WrongAnswerError):
@@ -92,22 +58,24 @@ class OpenAIEmbedder:
         self, settings: EmbedSettings, api_key: str = "", patience: Patience | None = None
     ) -> None:
         self._settings = settings
-        self._key = _checked_key(api_key)
-        self._patience = patience or Patience()
+        key = checked_key(api_key)
         self._text_limit = _text_limit(settings)
-        self._address = _address(settings.base_url)
+        self._address = checked_address(settings.base_url, ADDRESS_FLAG, "/embeddings")
         # Local servers want no key, but the client refuses to start without one.
         self._client = openai.OpenAI(
-            api_key=self._key or "none",
+            api_key=key or "none",
             base_url=settings.base_url,
             timeout=settings.timeout,
             max_retries=0,
         )
         self._estimate = TokenEstimate()
-        self._ledger = Ledger(settings.price, settings.max_tokens, settings.max_cost)
-        self._pace = Pace(self._patience.first_wait)
+        self._ledger = Ledger(
+            Budget(settings.price, max_tokens=settings.max_tokens, max_cost=settings.max_cost)
+        )
+        self._counts = Counts(self._ledger)
+        words = Words(f"embedding with {self.description}", "--embed-model", ADDRESS_FLAG)
+        self._calls = Calls(words, key, settings.max_attempts, patience)
         self._dim = settings.dimensions
-        self._answered = False
         self._first = threading.Lock()
 
     @property
@@ -120,7 +88,7 @@ class OpenAIEmbedder:
 
     @property
     def usage(self) -> EmbedUsage:
-        return self._ledger.usage
+        return self._counts.usage
 
     def tokens(self, text: str) -> int:
         """See ``ports.Embedder``; errs high, closer once answers have told what they took."""
@@ -133,12 +101,12 @@ class OpenAIEmbedder:
         except (TextsRefusedError, BudgetError):
             raise
         except VdbclusterError as error:
-            self._pace.stop(error)
+            self._calls.stop(error)
             raise
 
     def close(self) -> None:
         """See ``ports.Embedder``."""
-        self._pace.stop(BackendError("embedding was ended"))
+        self._calls.stop(BackendError("embedding was ended"))
         self._client.close()
 
     def _embed(self, texts: Sequence[str]) -> Float32Array:
@@ -157,12 +125,12 @@ class OpenAIEmbedder:
             outcome for part in slices(sizes, self.limits) for outcome in self._send(todo[part])
         ]
         vectors, refused = joined(done)
-        self._ledger.count(texts=len(vectors), shortened=shortened(done))
+        self._counts.add(texts=len(vectors), shortened=shortened(done))
         return gathered(vectors, faults | refused, texts, self._dim or 0)
 
     def _send(self, batch: Sequence[Piece]) -> list[Outcome]:
         """One request for all of ``batch``; more, if the server finds it too large."""
-        if len(batch) > 1 and self._ledger.limited and not self._answered:
+        if len(batch) > 1 and self._ledger.limited and not self._calls.met:
             # What tokens are here is best learnt from one text before many are put at stake.
             return self._send(batch[:1]) + self._send(batch[1:])
         texts = [self._settings.prefix + piece.text for piece in batch]
@@ -170,14 +138,14 @@ class OpenAIEmbedder:
             vectors, bad = self._request(texts), dict[int, str]()
         except _BadRowsError as error:
             if len(error.bad) == len(texts) > 1:
-                raise self._told(error) from error
+                raise self._calls.told(error) from error
             vectors, bad = error.vectors, dict(error.bad)
         except openai.APIStatusError as error:
             if not too_large(error):
-                raise self._told(error) from error
+                raise self._calls.told(error) from error
             return self._send_smaller(batch, error)
         except (openai.OpenAIError, WrongAnswerError) as error:
-            raise self._told(error) from error
+            raise self._calls.told(error) from error
         return [
             Outcome(piece, None, f"{bad[row]}: {piece.text[:EXCERPT]!r}")
             if row in bad
@@ -189,7 +157,7 @@ class OpenAIEmbedder:
         if len(batch) > 1:
             middle = len(batch) // 2
             return self._send(batch[:middle]) + self._send(batch[middle:])
-        made = smaller(batch[0], self._settings.long_texts, self._hidden(said(error)))
+        made = smaller(batch[0], self._settings.long_texts, self._calls.hidden(said(error)))
         if isinstance(made, str):
             return [Outcome(batch[0], None, made)]
         done: list[Outcome] = []
@@ -201,23 +169,14 @@ class OpenAIEmbedder:
 
     def _request(self, texts: Sequence[str]) -> Float32Array:
         """Attempts until one succeeds; raises what the last one raised."""
-        attempts = Retrying(
-            retry=retry_if_exception(self._worth_another),
-            wait=wait_random_exponential(
-                self._patience.first_wait, max=self._patience.longest_wait
-            ),
-            stop=self._enough,
-            sleep=self._pace.sleep,
-            before_sleep=lambda _: self._ledger.count(retries=1),
-            reraise=True,
+        return self._calls.until_done(
+            lambda: self._attempt(texts), lambda: self._counts.add(retries=1)
         )
-        vectors: Float32Array = attempts(self._attempt, texts)
-        return vectors
 
     def _attempt(self, texts: Sequence[str]) -> Float32Array:
-        self._pace.turn()
-        with self._ledger.request(self._estimate.bound(texts)) as bill:
-            self._pace.turn()
+        self._calls.turn()
+        with self._ledger.request(Tokens(self._estimate.bound(texts))) as bill:
+            self._calls.turn()
             answer = self._ask(texts, bill)
         if bad := bad_rows(answer.vectors):
             raise _BadRowsError(answer.vectors, bad, texts)
@@ -233,23 +192,23 @@ class OpenAIEmbedder:
                 dimensions=self._settings.dimensions or openai.omit,
             )
         except openai.APIStatusError as error:
-            self._hold(error.response.headers)
+            self._calls.heed(error.response.headers)
             raise
         except openai.APIConnectionError as error:
             if not never_sent(error):
                 bill.lost()
             raise
-        bill.pays(sum(map(self._estimate.likely, texts)))
-        self._hold(response.headers)
+        bill.pays(Tokens(sum(map(self._estimate.likely, texts))))
+        self._calls.heed(response.headers)
         answer = read_answer(response.content, len(texts), self._dim)
         if answer.tokens is not None:
-            bill.pays(answer.tokens)
+            bill.pays(Tokens(answer.tokens))
             self._estimate.learn(texts, answer.tokens)
         return self._of_one_dimension(answer)
 
     def _of_one_dimension(self, answer: Answer) -> Answer:
         with self._first:
-            self._answered = True
+            self._calls.met = True
             if self._dim is None:
                 self._dim = int(answer.vectors.shape[1])
         if answer.vectors.shape[1] != self._dim:
@@ -257,51 +216,6 @@ class OpenAIEmbedder:
                 f"the answer has vectors of dimension {answer.vectors.shape[1]}, not {self._dim}"
             )
         return answer
-
-    def _hold(self, headers: Mapping[str, str]) -> None:
-        pause = wanted_pause(headers)
-        if 0 < pause <= self._patience.longest_asked:
-            self._pace.hold(pause)
-
-    def _worth_another(self, error: BaseException) -> bool:
-        return may_mend(error) and _asked_pause(error) <= self._patience.longest_asked
-
-    def _enough(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        limit = self._settings.max_attempts
-        if isinstance(error, WrongAnswerError):
-            limit = min(limit, WRONG_ANSWERS)
-        elif error is not None and never_sent(error) and not self._answered:
-            limit = min(limit, FIRST_CONTACT)
-        return state.attempt_number >= limit
-
-    def _hidden(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
-
-    def _told(self, error: Exception) -> VdbclusterError:
-        """Our error for one that stays, in one line and without the key."""
-        why = self._hidden(said(error))
-        where = f"embedding with {self.description}"
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return UsageError(f"{where}: the API key was refused ({why})")
-        if isinstance(error, openai.NotFoundError):
-            return UsageError(
-                f"{where}: no such model or address; check --embed-model and --embed-base-url, "
-                f"which ends in /v1 mostly ({why})"
-            )
-        if isinstance(error, WrongAnswerError):
-            return BackendError(f"{where} failed: {why}")
-        if (pause := _asked_pause(error)) > self._patience.longest_asked:
-            return BackendUnavailableError(
-                f"{where}: the server wants a pause of {pause:.0f} s; try again later ({why})"
-            )
-        if may_mend(error):
-            return BackendUnavailableError(f"{where}: gave up after several attempts ({why})")
-        return BackendError(f"{where} failed: {why}")
-
-
-def _asked_pause(error: BaseException) -> float:
-    return wanted_pause(error.response.headers) if isinstance(error, openai.APIStatusError) else 0.0
 
 
 def _text_limit(settings: EmbedSettings) -> int:
@@ -313,26 +227,3 @@ def _text_limit(settings: EmbedSettings) -> int:
             f"{settings.prefix!r}"
         )
     return limit
-
-
-def _checked_key(key: str) -> str:
-    key = key.strip()
-    if not (key.isascii() and (key.isprintable())):
-        raise UsageError("the API key holds characters that no key has; check OPENAI_API_KEY")
-    return key
-
-
-def _address(base_url: str) -> str:
-    """The endpoint without user, password and query; ``UsageError`` if it is no address."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        shown = base_url.rpartition("@")[2]  # before it may be user and password
-        raise UsageError(f"--embed-base-url must begin with http:// or https://, not {shown!r}")
-    if parts.path.rstrip("/").endswith("/embeddings"):
-        raise UsageError("--embed-base-url ends before /embeddings, with /v1 mostly")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise UsageError(f"--embed-base-url has no valid port: {error}") from error
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from vdbcluster.adapters.embedding.check import EXCERPT
-from vdbcluster.adapters.embedding.tokens import cut, parts, plain
+from vdbcluster.adapters.endpoint.tokens import cut, parts, plain
 from vdbcluster.model.arrays import Float32Array
 
 Rule = Literal["fault", "truncate", "split"]

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 import openai
 
-from vdbcluster.adapters.embedding.answer import WrongAnswerError
+from vdbcluster.errors import BackendError
 
 _MENDS_ITSELF = frozenset({408, 409, 425, 429})
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
@@ -27,8 +27,16 @@ _LARGE = re.compile(
     r"|larger than the max|less than \d+ tokens|batch size .{0,30}(?:exceed|maximum|>)",
     re.IGNORECASE,
 )
+_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "invalid_prompt"})
+_FILTER = re.compile(
+    r"content (?:management )?(?:policy|filter)|safety system|moderation|flagged", re.IGNORECASE
+)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|us|s|m|h|d)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class WrongAnswerError(BackendError):
+    """An answer that cannot be used, although the server thinks that all is well."""
 
 
 def may_mend(error: BaseException) -> bool:
@@ -48,8 +56,15 @@ def too_large(error: BaseException) -> bool:
         return False
     if error.status_code == 413 or error.code in _LARGE_CODES:
         return True
-    words = said(error)
+    words = words_of(error)
     return "dimension" not in words.lower() and _LARGE.search(words) is not None
+
+
+def filtered(error: BaseException) -> bool:
+    """Whether the endpoint will not have this text, for what it says."""
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in {400, 403, 422}:
+        return False
+    return error.code in _FILTER_CODES or _FILTER.search(words_of(error)) is not None
 
 
 def never_sent(error: BaseException) -> bool:
@@ -63,11 +78,22 @@ def never_sent(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """What the server or the network said, in one line."""
+    """What the server or the network said, in one line of at most 300 characters."""
+    return words_of(error)[:300]
+
+
+def words_of(error: BaseException) -> str:
+    """All that the server or the network said, in one line.
+
+    The client repeats an error that is worded as OpenAI words it; from others it has the status
+    alone, and what they said in ``body``.
+    """
     message = str(error)
     if isinstance(error, openai.APIConnectionError) and error.__cause__ is not None:
         message = f"{message.rstrip('.')}: {error.__cause__}"
-    return " ".join(message.split())[:300]
+    if isinstance(error, openai.APIStatusError) and message == f"Error code: {error.status_code}":
+        message = f"{message} - {error.body}" if error.body else message
+    return " ".join(message.split())
 
 
 def wanted_pause(headers: Mapping[str, str]) -> float:

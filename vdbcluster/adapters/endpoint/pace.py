@@ -1,4 +1,4 @@
-"""When the next request may be sent, for all threads of an embedder.
+"""When the next request may be sent, for all threads that ask one endpoint.
 
     pace.turn()          before each request: waits while the server wants it, raises once stopped
     pace.hold(seconds)   the server wants to be left alone; the others wait as well

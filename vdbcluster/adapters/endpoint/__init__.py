@@ -1,0 +1,1 @@
+"""What all adapters of OpenAI-compatible endpoints share: pauses, attempts, budgets, a store."""

@@ -102,7 +102,8 @@ class Clustering:
     ``soft``: ``(n,) bool``, True for rows that the method left as noise and a later stage gave to
     the cluster of their neighbours; never True where the label is -1.
     ``paths``: for each row the clusters that it is in from coarse to fine, such as ``3/12/40``;
-    ``(n,) object`` of ``str``, empty where it is in none; None where the method has one layer.
+    ``(n,) object`` of ``str``, empty where it is in none; None where the method has one layer and
+    large clusters were not gone into.
     """
 
     labels: Int64Array

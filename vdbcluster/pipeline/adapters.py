@@ -40,6 +40,8 @@ class Adapters(Outlets):
     ``metric`` is the distance of ``vdbcluster.graph.distance`` that rows are compared by.
     ``local``: the search takes any vectors, also centred ones.
     ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors.
+    ``among`` searches some rows by themselves, whoever searches all of them; None compares every
+    pair.
     """
 
     search: Callable[[Rows, Float32Array], NeighborSearch]
@@ -47,3 +49,4 @@ class Adapters(Outlets):
     languages: LanguageDetector
     local: bool = True
     prepare_in_place: bool = True
+    among: Callable[[Float32Array], NeighborSearch] | None = None

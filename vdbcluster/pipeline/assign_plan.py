@@ -24,15 +24,17 @@ from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.pipeline.assign import NewLabels, assign_rows
 from vdbcluster.pipeline.assign_told import advice, assign_facts, emergence_facts, shared_paths
+from vdbcluster.pipeline.copies import said
 from vdbcluster.pipeline.edits import Places
 from vdbcluster.pipeline.growing import birth, grown
 from vdbcluster.pipeline.held import catalogue_before
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.kept import Kept
 from vdbcluster.pipeline.last_run import LastRun, recalled
+from vdbcluster.pipeline.paths import Paths, stored_paths, voted_paths
 from vdbcluster.pipeline.plan import compared
 from vdbcluster.pipeline.planning import Planned
-from vdbcluster.pipeline.read import collect, usable
+from vdbcluster.pipeline.read import collect, positions, usable
 from vdbcluster.pipeline.record import catalogue_arrays, plan_arrays, planned
 from vdbcluster.pipeline.told import plan_facts, representative, table
 from vdbcluster.ports import Observer
@@ -164,9 +166,12 @@ class _Planning:
         """What is to be written, recorded."""
         sink, runs, run_id = self.outlets.sink.result(), self.journal.runs, self.journal.run_id
         with self.journal.timed("plan"):
-            batch = self._with_paths(found.batch(run_id))
+            batch = self._with_paths(found.batch(run_id), found)
+            stored = list(sink.stored(batch.keys))
+            if self.settings.duplicates.mark:  # new rows are no duplicates until the next run
+                batch = replace(batch, duplicate_of=said(batch.keys, stored))
             where, partitions = self._placed(batch.keys, rows)
-            plan = compared(batch, where, partitions, sink.stored(batch.keys))
+            plan = compared(batch, where, partitions, stored)
             after = self._catalogue_after(plan, found)
         self._tell_clusters(found)
         self.facts["plan"] = plan_facts(plan)
@@ -185,14 +190,32 @@ class _Planning:
             return rows.partition_of, rows.partitions
         return self.outlets.places(keys)
 
-    def _with_paths(self, batch: LabelBatch) -> LabelBatch:
-        """The path that all rows of a cluster share, where the run has written paths."""
+    def _with_paths(self, batch: LabelBatch, found: NewLabels) -> LabelBatch:
+        """In layers the path that all rows of a cluster share; in a recursion that of the nearest.
+
+        Nothing where the run has written no paths.
+        """
+        if self.settings.cluster.recurse:
+            return replace(batch, path=self._nearest_paths(batch, found))
         if self.settings.cluster.method != "layers":
             return batch
         run = planned(self.outlets.runs.load_arrays(self.last.run.run_id)).new
         shared = shared_paths(run)
         paths = np.array([shared.get(i, "") for i in batch.cluster_id.tolist()], object)
         return batch if run.path is None else replace(batch, path=paths)
+
+    def _nearest_paths(self, batch: LabelBatch, found: NewLabels) -> Paths:
+        """By the paths of the neighbours as they are stored: people may have merged clusters."""
+        near, known = found.around.indices, found.kept.reference.n_rows
+        seen = np.unique(near[(near >= 0) & (near < known)])
+        keys = found.kept.keys[seen]
+        paths = np.append(stored_paths(keys, self.outlets.sink.result().stored(keys)), "")
+        place = np.full(known + 1, len(seen))
+        place[seen] = np.arange(len(seen))
+        inside = np.where((near >= 0) & (near < known), near, known)
+        around = np.full((len(batch), near.shape[1]), len(seen))
+        around[positions(found.keys, batch.keys)] = place[inside]
+        return voted_paths(batch.cluster_id, around, paths)
 
     def _catalogue_after(self, plan: LabelPlan, found: NewLabels) -> Catalogue | None:
         """None where none is kept, or no cluster has changed."""

@@ -33,6 +33,7 @@ from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.matching import EventKind, Part
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.pipeline.journal import Journal
+from vdbcluster.pipeline.paths import free_numbers, moved
 from vdbcluster.pipeline.plan import compared
 from vdbcluster.pipeline.record import catalogue_arrays, plan_arrays
 from vdbcluster.pipeline.write import write_labels
@@ -204,7 +205,8 @@ def merge_clusters(
     if before is None:
         raise no_catalogue(outlets.profile.name)
     after = before.having(change(before))
-    plan = relabelling(list(sink.stored()), cluster, into, journal.run_id, places)
+    free = free_numbers(journal.runs.every(), journal.begun).get(str(into), 0)
+    plan = relabelling(list(sink.stored()), cluster, into, journal.run_id, places, free)
     journal.runs.save_arrays(journal.run_id, plan_arrays(plan))
     journal.runs.save_arrays(journal.run_id, catalogue_arrays(before, after), "catalogue")
     journal.facts["merge"] = {"cluster": cluster, "into": into, "rows": len(plan.new)}
@@ -219,17 +221,26 @@ def merge_clusters(
 
 
 def relabelling(
-    stored: Sequence[LabelBatch], cluster: int, into: int, run_id: str, places: Places
+    stored: Sequence[LabelBatch],
+    cluster: int,
+    into: int,
+    run_id: str,
+    places: Places,
+    free: int = 0,
 ) -> LabelPlan:
-    """The rows that have the label ``cluster``, as they are and with ``into`` in its place."""
+    """The rows that have the label ``cluster``, as they are and with ``into`` in its place.
+
+    What lies in it gets paths in the other one, with numbers from ``free`` on.
+    """
     mine = [batch.keys[batch.cluster_id == cluster] for batch in stored]
     keys = np.unique(np.concatenate(mine)) if mine else np.empty(0, np.int64)
     partition_of, partitions = places(keys)
     plan = compared(LabelBatch.blank(keys), partition_of, partitions, stored)
     n = len(keys)
     new = replace(
-        plan.old.texts_only(),
+        plan.old.texts_only().without(plan.old.lacking()),
         cluster_id=np.full(n, into, np.int64),
         run_ids=np.full(n, run_id, object),
+        path=moved(plan.old, stored, into, free),
     )
     return replace(plan, new=new, changed=np.ones(n, np.bool_))

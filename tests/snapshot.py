@@ -27,6 +27,7 @@ OURS = (
     "cluster_run_id",
     "cluster_assignment",
     "cluster_path",
+    "cluster_duplicate_of",
 )
 WHOLE = "*"
 """Stands for the partition where the server spreads rows itself by a partition key."""

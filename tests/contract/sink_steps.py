@@ -28,7 +28,8 @@ def label_all(connection: MilvusConnection, name: str, settings: LabelSettings) 
     sink.prepare()
     sent: dict[Any, Any] = {}
     for page in MilvusSource(connection, select(name)).pages():
-        batch = batch_of(page.keys.tolist(), paths="path" in settings.fields.extras)
+        whole, wanted = batch_of(page.keys.tolist(), extras=True), settings.fields.wanted
+        batch = whole.without(f for f, _ in whole.columns() if f not in wanted)
         outcome = sink.write(batch, page.partition)
         assert set(outcome.status.tolist()) <= {RowStatus.WRITTEN}, outcome.message
         sent |= as_dict(batch)

@@ -32,9 +32,9 @@ SPECIMENS: dict[KeyKind, zoo.Specimen] = {
     "VARCHAR": zoo.by_name("partitions-varchar"),
     "INT64": replace(zoo.by_name("partitions-int"), partitions=("p1", "p2"), odd_keys=True),
 }
-Labels = dict[Any, tuple[int, float, float, str, str, str]]
+Labels = dict[Any, tuple[int, float, float, str, str, str, str]]
 PLAIN_FIELDS = LabelFields()
-WITH_PATH = LabelFields(extras=("path",))
+WITH_EXTRAS = LabelFields(extras=("path", "duplicate_of"))
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Place:
 
 
 def batch_of(
-    keys: Sequence[Any], run: str = "run-1", seed: int = 0, *, paths: bool = False
+    keys: Sequence[Any], run: str = "run-1", seed: int = 0, *, extras: bool = False
 ) -> LabelBatch:
-    """Labels drawn by lot, noise among them."""
+    """Labels drawn by lot, noise among them; with ``extras`` every third is a copy of the first."""
     rng = np.random.default_rng(seed)
     array = np.array(keys, np.int64) if isinstance(keys[0], int) else np.empty(len(keys), object)
     array[:] = keys
@@ -64,8 +64,15 @@ def batch_of(
         rng.random(len(keys), np.float32),
         np.full(len(keys), run, object),
         np.where(ids < 0, "noise", drawn),
-        deep if paths else None,
+        deep if extras else None,
+        _copies(keys) if extras else None,
     )
+
+
+def _copies(keys: Sequence[Any]) -> np.ndarray:
+    found = np.full(len(keys), "", object)
+    found[2::3] = str(keys[0])
+    return found
 
 
 def as_dict(batch: LabelBatch) -> Labels:
@@ -107,12 +114,12 @@ class World(ABC):
         return sorted(set(self.partition_of))
 
     def write_all(
-        self, sink: LabelSink, run: str = "run-1", seed: int = 0, *, paths: bool = False
+        self, sink: LabelSink, run: str = "run-1", seed: int = 0, *, extras: bool = False
     ) -> Labels:
         """Label every row, partition by partition; what was sent."""
         sent: Labels = {}
         for partition in self.partitions:
-            batch = batch_of(self.keys_in(partition), run, seed, paths=paths)
+            batch = batch_of(self.keys_in(partition), run, seed, extras=extras)
             outcome = sink.write(batch, partition)
             assert set(outcome.status.tolist()) == {1}, outcome.message
             sent |= as_dict(batch)

@@ -11,7 +11,7 @@ import pytest
 from tests import backends
 from tests.contract.making import connection_to
 from tests.contract.sink_worlds import (
-    WITH_PATH,
+    WITH_EXTRAS,
     Place,
     World,
     as_dict,
@@ -97,9 +97,9 @@ def test_paths_come_back_and_are_written_over_with_nothing(world: World) -> None
     """A later run without paths must not leave those of the earlier one behind."""
     if isinstance(world.keys[0], int):
         pytest.skip("the kind of key makes no difference")
-    before, sink = world.foreign(), world.sink(WITH_PATH)
+    before, sink = world.foreign(), world.sink(WITH_EXTRAS)
     sink.prepare()
-    sent = world.write_all(sink, paths=True)
+    sent = world.write_all(sink, extras=True)
     assert stored(sink) == sent
     assert diff(before, world.foreign()) == []
 
@@ -118,7 +118,7 @@ def test_paths_come_back_and_are_written_over_with_nothing(world: World) -> None
 
 @nearby
 def test_no_path_is_written_where_there_is_none(world: World) -> None:
-    sink = world.sink(WITH_PATH)
+    sink = world.sink(WITH_EXTRAS)
     sink.prepare()
     world.write_all(sink)
     sink.finish()

@@ -12,7 +12,7 @@ from pymilvus import DataType, MilvusClient
 from tests import backends, zoo
 from tests.contract.making import connection_to
 from tests.contract.sink_steps import ALLOWED, PLAIN, label_all, select
-from tests.contract.sink_worlds import PLAIN_FIELDS, WITH_PATH, batch_of, stored
+from tests.contract.sink_worlds import PLAIN_FIELDS, WITH_EXTRAS, batch_of, stored
 from tests.emulation import Proxy
 from tests.snapshot import diff, snapshot
 from vdbcluster.adapters.milvus.client import MilvusConnection
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.usefixtures("probed_once")
 Lite = tuple[MilvusClient, MilvusConnection]
 KNOWN = zoo.LABEL_FIELDS[:4]
 LABEL = dict(zip(KNOWN, (3, 0.5, 0.25, "run-0"), strict=True))
-READ = (3, 0.5, 0.25, "run-0", "", "")
+READ = (3, 0.5, 0.25, "run-0", "", "", "")
 DECLARED = replace(zoo.by_name("declared-int"), labels=len(KNOWN))
 MIXED = replace(zoo.by_name("declared-dynamic"), labels=len(KNOWN))
-PATHS = LabelSettings(WITH_PATH, allow_full_upsert=True)
+PATHS = LabelSettings(WITH_EXTRAS, allow_full_upsert=True)
 
 
 def labelled(client: MilvusClient, name: str, specimen: zoo.Specimen) -> list[Any]:
@@ -92,9 +92,15 @@ def test_columns_of_the_earlier_version_are_no_room(lite: Lite, collection_name:
     ("release", "specimen", "fields", "way", "added"),
     [
         ("2.5", DECLARED, PLAIN_FIELDS, "side-collection", []),
-        ("2.5", MIXED, WITH_PATH, "guarded-upsert", []),
+        ("2.5", MIXED, WITH_EXTRAS, "guarded-upsert", []),
         ("2.6", DECLARED, PLAIN_FIELDS, "add-field", ["cluster_assignment"]),
-        ("2.6", MIXED, WITH_PATH, "add-field", ["cluster_assignment", "cluster_path"]),
+        (
+            "2.6",
+            MIXED,
+            WITH_EXTRAS,
+            "add-field",
+            ["cluster_assignment", "cluster_path", "cluster_duplicate_of"],
+        ),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -183,7 +189,7 @@ def test_paths_that_nobody_made_room_for_are_an_error(lite: Lite, collection_nam
     assert sink.way.name == "lite-merge"
 
     with pytest.raises(UsageError, match="no room for 'cluster_path'"):
-        sink.write(batch_of(filled.keys, paths=True), "_default")
+        sink.write(batch_of(filled.keys, extras=True), "_default")
 
     asked = choose_sink(connection, select(collection_name), PATHS)
     assert asked.way.name == "side-collection"

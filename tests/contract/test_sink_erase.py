@@ -12,7 +12,7 @@ from tests import backends, zoo
 from tests.contract.making import connection_to
 from tests.contract.sink_steps import ALLOWED, PLAIN, counted, label_all, select
 from tests.contract.sink_worlds import (
-    WITH_PATH,
+    WITH_EXTRAS,
     MilvusWorld,
     World,
     as_dict,
@@ -55,9 +55,9 @@ def found_by(there: MilvusWorld, target: str, where: str) -> set[Any]:
 @everywhere
 def test_what_is_erased_is_told_by_nobody(world: World) -> None:  # noqa: F811
     """Rows of ``p1`` are as they were before they were labelled, byte for byte."""
-    foreign, before, sink = world.foreign(), own(world), world.sink(WITH_PATH)
+    foreign, before, sink = world.foreign(), own(world), world.sink(WITH_EXTRAS)
     sink.prepare()
-    sent = world.write_all(sink, paths=True)
+    sent = world.write_all(sink, extras=True)
     sink.finish()
     gone = world.keys_in("p1")
     kept = {key: label for key, label in sent.items() if key not in gone}
@@ -66,7 +66,7 @@ def test_what_is_erased_is_told_by_nobody(world: World) -> None:  # noqa: F811
 
     assert status == [RowStatus.WRITTEN] * len(gone)
     assert stored(sink) == kept
-    assert stored(world.sink(WITH_PATH)) == kept
+    assert stored(world.sink(WITH_EXTRAS)) == kept
     assert diff(foreign, world.foreign()) == []
     now = own(world)
     for where, row in now.items():
@@ -79,7 +79,7 @@ def test_what_is_erased_is_told_by_nobody(world: World) -> None:  # noqa: F811
 
 
 def settled_erasing(sink: Any, there: World, keys: list[Any]) -> list[int]:
-    outcome = sink.erase(batch_of(keys, paths=True), "p1")
+    outcome = sink.erase(batch_of(keys, extras=True), "p1")
     assert sink.finish().size == 0
     told: list[int] = outcome.status.tolist()
     return told
@@ -133,14 +133,14 @@ def test_what_has_no_label_can_be_erased_and_be_labelled_again(world: World) -> 
 @nearby
 def test_a_text_that_is_none_leaves_the_row_without(world: World) -> None:  # noqa: F811
     """A label of before paths and assignments came is put back without them."""
-    sink = world.sink(WITH_PATH)
+    sink = world.sink(WITH_EXTRAS)
     sink.prepare()
     old = batch_of(world.keys_in("p1"), "run-0")
     old.assignment[:] = None
     sink.write(old, "p1")
     sink.finish()
     before = own(world)
-    world.write_all(sink, paths=True)
+    world.write_all(sink, extras=True)
 
     sink.write(old.blanked(old.lacking(), None), "p1")
     sink.finish()

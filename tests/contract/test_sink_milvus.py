@@ -12,7 +12,7 @@ from tests import backends, zoo
 from tests.backends import Backend
 from tests.contract.making import connection_to
 from tests.contract.sink_steps import ALLOWED, PLAIN, counted, label_all, select
-from tests.contract.sink_worlds import WITH_PATH, as_dict, batch_of, settled, stored
+from tests.contract.sink_worlds import WITH_EXTRAS, as_dict, batch_of, settled, stored
 from tests.snapshot import diff, snapshot, structure
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink, side
@@ -290,7 +290,7 @@ def test_columns_and_rows_store_the_same(
     for name, columns in ((f"{collection_name}_a", True), (f"{collection_name}_b", False)):
         zoo.build(client, name, zoo.by_name("bare-varchar"), rows=60)
         monkeypatch.setattr(side, "sends_columns", lambda _, columns=columns: columns)
-        target = label_all(connection, name, LabelSettings(WITH_PATH)).way.target
+        target = label_all(connection, name, LabelSettings(WITH_EXTRAS)).way.target
         rows = client.query(target, "cluster_id >= -1", output_fields=["*"], limit=100)
         found.append([list(dict(row).values()) for row in rows])
 

@@ -24,7 +24,7 @@ from vdbcluster.config.settings import RunSettings, Settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
 from vdbcluster.model.manifest import ClusterRow
-from vdbcluster.pipeline.explain import tells_of
+from vdbcluster.pipeline.explain_record import tells_of
 from vdbcluster.wiring.explaining import _text_field
 
 WORDS = (

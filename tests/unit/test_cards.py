@@ -21,11 +21,12 @@ from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.tokenizers import ScriptTokenizer
 from vdbcluster.cli.render_cards import card_pairs
 from vdbcluster.config.explain import ExplainSettings
-from vdbcluster.config.settings import load_settings
+from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.cards import Card, Copies, Keyword, Odd, Representatives, Shown
 from vdbcluster.pipeline.cards import CARDS, card_arrays, newest_explanation, recorded_cards
-from vdbcluster.pipeline.explain import Explained, Explaining, explain_run
+from vdbcluster.pipeline.explain import Explaining, explain_run
+from vdbcluster.pipeline.explain_record import Explained
 from vdbcluster.pipeline.graph_record import GRAPH
 from vdbcluster.pipeline.members import neighborhood, run_members
 
@@ -43,9 +44,8 @@ def explained(
     made = Explaining(
         adapters=adapters(collection, runs),
         tokenizer=ScriptTokenizer(detector=Py3LangId()),
-        settings=ExplainSettings(n_representatives=4),
+        settings=Settings(explain=ExplainSettings(n_representatives=4)),
         text_field=text_field,
-        memory_bytes=1 << 30,
     )
     return explain_run(made, RunDirectory(runs).load(run_id), Listener())
 

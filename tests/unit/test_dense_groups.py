@@ -196,6 +196,9 @@ def test_markdown_shows_texts_as_they_are_written() -> None:
     assert "2 rows, 3.20 times as dense as usual, persistence 0.50, interestingness 81" in told
     assert "## 2. Group" in told
     assert "and 1 more" in as_markdown(ROWS, shown=1)
+    long = GroupRow("", 1.0, 0.0, (MemberRow("k", "a" * 301),))
+    assert f"- {'a' * 299}… (k)" in as_markdown([long]).splitlines()
+    assert "a" * 301 in as_csv([long])
 
 
 def test_json_says_all() -> None:

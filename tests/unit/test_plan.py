@@ -25,6 +25,7 @@ ROWS = 12
 KEYS = np.arange(100, 100 + ROWS)
 LABELS = np.array([0, 1, NOISE] * (ROWS // 3))
 PATHS = np.array(["0/0", "0/1", ""] * (ROWS // 3), object)
+COPIES = np.array(["", "", "100"] * (ROWS // 3), object)
 
 
 def rows() -> Rows:
@@ -115,6 +116,21 @@ def test_paths_come_go_and_come_to_rest() -> None:
     assert held.assignment.tolist() == ["core", "core", "noise"] * (ROWS // 3)
 
 
+def test_rows_to_keep_say_so_once_duplicates_are_marked() -> None:
+    """A row without the field would be missed by a search for rows to keep."""
+    plain, marked = stored(), stored(duplicate_of=COPIES)
+    half = replace(marked, duplicate_of=np.where(np.arange(ROWS) < 4, COPIES, None))
+    changed = [
+        plan_labels(rows(), clustering(), [old], "now", duplicate_of=COPIES).changed
+        for old in (plain, marked, half)
+    ]
+    assert [np.count_nonzero(which) for which in changed] == [ROWS, 0, ROWS - 4]
+    blanking = plan_labels(rows(), clustering(), [half], "now")
+    assert np.flatnonzero(blanking.changed).tolist() == [2]
+    assert blanking.new.duplicate_of is not None
+    assert set(blanking.new.duplicate_of) == {""}
+
+
 @pytest.mark.parametrize("paths", [None, PATHS])
 def test_the_record_of_a_run_needs_no_pickle(tmp_path: Path, paths: np.ndarray | None) -> None:
     plan = plan_labels(rows(), clustering(paths, soft=(0,)), [], "now")
@@ -130,7 +146,7 @@ COLUMNS = [which.column for which in LABEL_FIELDS if which.column != "run_ids"]
 
 @given(st.sampled_from(COLUMNS), st.integers(0, ROWS - 1), st.booleans())
 def test_any_difference_but_the_run_is_told(column: str, row: int, backwards: bool) -> None:
-    one = stored(path=PATHS)
+    one = stored(path=PATHS, duplicate_of=COPIES)
     changed = getattr(one, column).copy()
     changed[row] = "other" if changed.dtype == object else changed[row] + 1
     other = replace(one, **{column: changed}, run_ids=np.full(ROWS, "another", object))

@@ -25,6 +25,8 @@ from vdbcluster.adapters.replacing import replacing
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-!|~&])")
+_LONGEST = 300
+"""Characters of a text in Markdown."""
 _COLUMNS = ("group", "name", "size", "density", "persistence", "interestingness")
 
 
@@ -76,13 +78,17 @@ def as_csv(rows: Iterable[GroupRow]) -> str:
 
 
 def as_markdown(rows: Iterable[GroupRow], *, shown: int = 10) -> str:
-    """A heading and the first ``shown`` members of each group, its medoid before the others."""
+    """A heading and the first ``shown`` members of each group, its medoid before the others.
+
+    Of a long text the beginning; the other forms have all of it.
+    """
     lines = ["# Dense groups", ""]
     for number, row in enumerate(rows, 1):
         lines += [f"## {number}. {_plain(row.name) or 'Group'}", "", _about(row), ""]
         ordered = sorted(row.members, key=lambda member: not member.medoid)
         for member in ordered[:shown]:
-            lines.append(f"- {_plain(member.text or '(no text)')} ({_plain(member.key)})")
+            text = _plain(_beginning(member.text or "(no text)"))
+            lines.append(f"- {text} ({_plain(member.key)})")
         if len(ordered) > shown:
             lines.append(f"- and {len(ordered) - shown} more")
         lines.append("")
@@ -111,6 +117,10 @@ def _about(row: GroupRow) -> str:
 
 def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
 
 
 def _plain(text: str) -> str:

@@ -29,8 +29,8 @@ class MemoryCollection:
 
     ``keys`` defaults to ``0..n-1``; ``columns`` are scalar fields by name, each of n values. Labels
     live beside the rows: ``cluster_id``, ``probability``, ``outlier_score``, ``run_ids``,
-    ``assignment`` and ``path`` (empty where there is none), valid where ``labelled``. Raises
-    ``UsageError`` on arrays of different length or on a key held twice.
+    ``assignment``, ``path`` and ``duplicate_of`` (empty where there is none), valid where
+    ``labelled``. Raises ``UsageError`` on arrays of different length or on a key held twice.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class MemoryCollection:
         self.run_ids: npt.NDArray[Any] = np.empty(0, object)
         self.assignment: npt.NDArray[Any] = np.empty(0, object)
         self.path: npt.NDArray[Any] = np.empty(0, object)
+        self.duplicate_of: npt.NDArray[Any] = np.empty(0, object)
         self.labelled: BoolArray = np.empty(0, np.bool_)
         rows = np.asarray(vectors, np.float32)
         self.insert(np.arange(len(rows)) if keys is None else keys, rows, partition, columns)
@@ -92,7 +93,7 @@ class MemoryCollection:
         self.cluster_id = np.concatenate([self.cluster_id, np.full(extra, -1, np.int64)])
         self.probability = np.concatenate([self.probability, np.zeros(extra, np.float32)])
         self.outlier_score = np.concatenate([self.outlier_score, np.zeros(extra, np.float32)])
-        for texts in ("run_ids", "assignment", "path"):
+        for texts in (label.column for label in LABEL_FIELDS if label.type == "VARCHAR"):
             held = getattr(self, texts)
             setattr(self, texts, np.concatenate([held, np.full(extra, "", object)]))
         self.labelled = np.concatenate([self.labelled, np.zeros(extra, np.bool_)])

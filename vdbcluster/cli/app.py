@@ -8,8 +8,10 @@ import typer
 
 from vdbcluster import __version__
 from vdbcluster.cli.assign import assign
+from vdbcluster.cli.classify import classify
 from vdbcluster.cli.clusters import clusters
 from vdbcluster.cli.demo import demo
+from vdbcluster.cli.dense import dense
 from vdbcluster.cli.diff import diff
 from vdbcluster.cli.embed_server import embed_server
 from vdbcluster.cli.evaluate import evaluate
@@ -22,6 +24,8 @@ from vdbcluster.cli.run import apply, plan, run
 from vdbcluster.cli.runs import runs
 from vdbcluster.cli.sweep import sweep
 from vdbcluster.cli.worker import worker
+from vdbcluster.config.explain import ALONE, WORDS
+from vdbcluster.config.features import LEARNING
 from vdbcluster.config.milvus import CONNECTION
 
 app = typer.Typer(
@@ -53,13 +57,29 @@ def top(
 
 
 app.command()(
-    with_settings("milvus", "neighbors", "cluster", "write", "lock", "gate", "run", "telemetry")(
-        run
-    )
+    with_settings(
+        "milvus",
+        "neighbors",
+        "cluster",
+        "duplicates",
+        "write",
+        "lock",
+        "gate",
+        "run",
+        "telemetry",
+        explain=("after_run",),
+    )(run)
 )
 app.command()(
     with_settings(
-        "milvus", "neighbors", "cluster", "write", "gate", "run", telemetry=("log_format", "job")
+        "milvus",
+        "neighbors",
+        "cluster",
+        "duplicates",
+        "write",
+        "gate",
+        "run",
+        telemetry=("log_format", "job"),
     )(plan)
 )
 app.command()(
@@ -76,7 +96,24 @@ app.command()(with_settings("lock", "telemetry", milvus=CONNECTION, run=("runs_d
 app.command()(
     with_settings("milvus", "assign", "lock", "run", "telemetry", write=("label_prefix",))(assign)
 )
-app.command()(with_settings("explain", milvus=CONNECTION, run=("runs_dir", "text_field"))(explain))
+app.command()(
+    with_settings(
+        "commentary",
+        "chat",
+        milvus=CONNECTION,
+        run=("runs_dir", "text_field"),
+        duplicates=("texts", "most", "chance"),
+        features=LEARNING,
+        explain=(*ALONE, *WORDS),
+    )(explain)
+)
+app.command()(
+    with_settings(
+        source=("format", "encoding", "delimiter"),
+        features=("threshold",),
+        run=("runs_dir",),
+    )(classify)
+)
 app.add_typer(runs, name="runs")
 app.add_typer(clusters, name="clusters")
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))
@@ -95,6 +132,26 @@ app.command()(
         write=("accept_mismatch",),
         run=("seed",),
     )(sweep)
+)
+app.command()(
+    with_settings(
+        "milvus",
+        "dense",
+        neighbors=(
+            "engine",
+            "n_neighbors",
+            "metric",
+            "effort",
+            "concurrency",
+            "batch",
+            "center",
+            "memory_mb",
+        ),
+        duplicates=("texts", "most", "chance"),
+        explain=("keywords", "n_keywords", "n_grams", "stop_words", "dictionary", "han"),
+        write=("accept_mismatch",),
+        run=("seed", "text_field"),
+    )(dense)
 )
 app.command()(demo)
 app.command()(
@@ -117,6 +174,7 @@ app.command()(
         "milvus",
         "neighbors",
         "cluster",
+        "duplicates",
         "assign",
         "write",
         "lock",
@@ -124,5 +182,6 @@ app.command()(
         "run",
         "telemetry",
         "worker",
+        explain=("after_run",),
     )(worker)
 )

@@ -63,11 +63,12 @@ def show(
         ),
     ] = None,
     as_json: AsJson = False,
-    verbose: Verbose = False,  # noqa: ARG001
+    verbose: Verbose = False,
 ) -> None:
     """Show the cards of clusters: what they are, what shows it, what became of them.
 
     What vdbcluster explain found is in the record of its run: name its directory with --runs-dir.
+    Of clusters within a cluster (--recurse) the words are shown, with -v the whole cards.
 
     Example: vdbcluster clusters show 7 -c articles
     """
@@ -81,7 +82,7 @@ def show(
         cards = [card_json(entry, found) for entry in entries]
         print_json(cards[0] if clusters and len(cards) == 1 else {"clusters": cards})
     else:
-        print_cards(entries, found)
+        print_cards(entries, found, verbose=verbose)
 
 
 def rename(

@@ -10,11 +10,12 @@ from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render import print_json
-from vdbcluster.cli.render_cards import headline
+from vdbcluster.cli.render_cards import commentary_pairs, copies_pairs, headline, in_order
 from vdbcluster.config.settings import Settings
 
 if TYPE_CHECKING:
-    from vdbcluster.pipeline.explain import Explained
+    from vdbcluster.pipeline.commentary_forecast import Forecast
+    from vdbcluster.pipeline.explain_record import Explained
 
 
 def explain(
@@ -23,6 +24,9 @@ def explain(
         str,
         typer.Argument(metavar="RUN", help="Run id, its beginning, or last."),
     ] = "last",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask a language model without asking you first.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")] = False,  # noqa: ARG001
 ) -> None:
@@ -33,11 +37,19 @@ def explain(
     Chinese texts are cut into words with the extras ja and zh; without them keywords are pieces of
     a few characters, and it says so.
 
+    With --features, boosted trees tell which scalar fields set a cluster apart (extra features).
+    With --commentary, a language model behind any OpenAI-compatible endpoint names and describes
+    the clusters; what it would take is told first. An answer is kept, and costs nothing again.
+
     Example: vdbcluster explain last --text-field title
     """
+    from vdbcluster.cli.commentary import agreed_to
     from vdbcluster.wiring.explaining import explain_job
 
-    found = explain_job(run_id, settings, TerminalObserver())
+    def agree(told: Forecast) -> bool:
+        return agreed_to(told, settings.chat, yes=yes)
+
+    found = explain_job(run_id, settings, TerminalObserver(), agree=agree)
     if as_json:
         names = {"run_id": found.manifest.run_id, "collection": found.manifest.collection}
         cards = [card.to_json() for card in found.cards]
@@ -57,11 +69,13 @@ def print_explained(found: Explained) -> None:
             ("run", f"{manifest.run_id} of {manifest.collection!r}"),
             ("texts", f"{told['text_field'] or 'no field'} of {told['rows']:,} rows"),
             ("terms", told["terms"] or "-"),
+            *copies_pairs(told),
+            *commentary_pairs(told.get("commentary")),
             ("kept in", kept),
         ],
     )
     console.print()
-    table = plain_table("id", "rows", "keywords", left=("keywords",))
-    for card in sorted(found.cards, key=lambda card: (-card.size, card.id)):
-        table.add_row(str(card.id), f"{card.size:,}", printable(headline(found.cards, card.id)))
+    table = plain_table("id", "rows", "what it is", left=("id", "what it is"))
+    for card in in_order(found.cards):
+        table.add_row(card.path or str(card.id), f"{card.size:,}", printable(headline(card)))
     print_table(console, table)

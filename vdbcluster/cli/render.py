@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vdbcluster.cli.render_copies import copies_lines
 from vdbcluster.cli.render_plan import has_changes, plan_lines
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.inspection import Inspection
@@ -67,8 +68,11 @@ def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
         lines.append(
             ("certified", f"{clustering['certified']:.1%} of merges equal HDBSCAN on the vectors")
         )
+    if "recursion" in facts:
+        lines.append(("recursion", facts["recursion"]["told"]))
     if told := _identity(facts):
         lines.append(("identity", told))
+    lines += copies_lines(facts)
     lines += [
         ("run", manifest.run_id),
         ("way", f"{facts['way']['name']}: {facts['way']['reason']}"),

@@ -6,14 +6,18 @@ what is seen; what was not looked at is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from vdbcluster.cli.render_features import feature_lines
 from vdbcluster.model.cards import Card, Claim, Commentary, Keyword, Representatives, Shown
 from vdbcluster.model.lines import one_line
 
 WIDTH = 110
 ROWS = 3
 """Rows of each kind that are shown; JSON has all of them."""
+FIELDS = 2
+"""That stand for the keywords of a cluster without texts."""
 Pairs = Iterator[tuple[str, str]]
 
 
@@ -29,6 +33,15 @@ def card_pairs(card: Card) -> Pairs:
     yield from _copies(card)
     yield from _odd(card)
     yield from _features(card)
+
+
+def inner_pairs(cards: Iterable[Card], *, whole: bool) -> Pairs:
+    """Clusters within one: a line each, or all of their cards."""
+    for card in cards:
+        told = "" if whole else f": {headline(card)}"
+        yield "within", f"{card.path}, {card.size:,} rows{told}"
+        if whole:
+            yield from card_pairs(card)
 
 
 def _keyword(word: Keyword) -> str:
@@ -52,7 +65,14 @@ def _representatives(shown: Representatives) -> Pairs:
     ):
         fresh = [row for row in rows if row.key not in seen][:ROWS]
         seen |= {row.key for row in fresh}
-        yield from _listed(name, map(_row, fresh))
+        yield from _listed(name, _rows(fresh))
+
+
+def _rows(rows: Sequence[Shown]) -> list[str]:
+    """A line each; one for all where there are but keys to show."""
+    if rows and all(row.text is None for row in rows):
+        return [", ".join(map(_row, rows))]
+    return [_row(row) for row in rows]
 
 
 def _row(row: Shown) -> str:
@@ -62,10 +82,10 @@ def _row(row: Shown) -> str:
 def _siblings(card: Card) -> Pairs:
     if not card.siblings:
         return
-    yield "next to", ", ".join(f"{s.id} ({s.cosine:.2f})" for s in card.siblings)
+    yield "next to", ", ".join(f"{s.called} ({s.cosine:.2f})" for s in card.siblings)
     nearest = card.siblings[0]
     if nearest.words:
-        yield f"unlike {nearest.id}", ", ".join(nearest.words)
+        yield f"unlike {nearest.called}", ", ".join(nearest.words)
 
 
 def _copies(card: Card) -> Pairs:
@@ -85,10 +105,8 @@ def _odd(card: Card) -> Pairs:
 
 
 def _features(card: Card) -> Pairs:
-    if card.features is None:
-        return
-    told = [effect["told"] for effect in card.features.get("features", ())]
-    yield from _listed("fields", told or [card.features.get("reason") or "none tells it apart"])
+    if card.features is not None:
+        yield from _listed("fields", feature_lines(card.features))
 
 
 def _commentary(said: Commentary) -> Pairs:
@@ -107,10 +125,48 @@ def _claim(claim: Claim) -> str:
     return claim.text + cited
 
 
-def headline(cards: Sequence[Card], cluster: int) -> str:
-    """What a table says of a cluster: its name, if a model gave one, and its keywords."""
-    card = next((card for card in cards if card.id == cluster), None)
-    if card is None:
-        return "-"
+def headline(card: Card) -> str:
+    """What a table says of a cluster: the name that a model gave, its keywords; or its fields."""
     name = card.commentary.name if card.commentary is not None and card.commentary.model else ""
-    return ": ".join(filter(None, (name, ", ".join(card.terms)))) or "-"
+    told = ", ".join(card.terms) or "; ".join(_told_fields(card)[:FIELDS])
+    return ": ".join(filter(None, (name, told))) or "-"
+
+
+def _told_fields(card: Card) -> list[str]:
+    return [effect["told"] for effect in (card.features or {}).get("features", ())]
+
+
+def in_order(cards: Sequence[Card]) -> Iterator[Card]:
+    """The largest first, each followed by those within it."""
+    for card in sorted(cards, key=lambda card: (-card.size, card.id)):
+        if not card.path:
+            yield card
+            yield from (inner for inner in cards if inner.path and inner.id == card.id)
+
+
+def copies_pairs(told: Mapping[str, Any]) -> Pairs:
+    """Numbers of duplicates and outliers, as a record has them."""
+    if (found := told.get("duplicates")) is not None:
+        yield (
+            "duplicates",
+            f"{found['surplus']:,} rows could go: {found['exact_rows']:,} rows in "
+            f"{found['exact_sets']:,} sets of equal ones, {found['near_rows']:,} in "
+            f"{found['near_sets']:,} of near ones",
+        )
+    if (odd := told.get("outliers")) is not None:
+        yield "outliers", f"{odd['outliers']:,}, and {odd['potential_outliers']:,} potential ones"
+
+
+def commentary_pairs(told: Mapping[str, Any] | None) -> Pairs:
+    """What the language model was asked and what it took."""
+    if told is None:
+        return
+    used = told["usage"]
+    cost = f", {used['cost']:,.2f} by the prices given" if used["cost"] else ""
+    yield (
+        "commentary",
+        f"{told['told_by_model']} of {told['clusters']} clusters by {told['chat']}: "
+        f"{used['questions']:,} questions ({used['cached']:,} kept from before), "
+        f"{used['prompt_tokens']:,} tokens and {used['answer_tokens']:,} of answers{cost}",
+    )
+    yield from _listed("", [f"{i}: {why}" for i, why in list(told["failed"].items())[:ROWS]])

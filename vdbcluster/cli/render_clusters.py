@@ -13,7 +13,7 @@ from typing import Any
 
 from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.printable import printable
-from vdbcluster.cli.render_cards import card_pairs
+from vdbcluster.cli.render_cards import card_pairs, inner_pairs
 from vdbcluster.model.cards import Explanation
 from vdbcluster.model.catalogue import CatalogueEntry
 from vdbcluster.pipeline.edits import Merged
@@ -74,18 +74,22 @@ def card_json(entry: CatalogueEntry, found: Explanation) -> dict[str, Any]:
     return entry_json(entry) | told
 
 
-def print_cards(entries: Sequence[CatalogueEntry], found: Explanation) -> None:
+def print_cards(
+    entries: Sequence[CatalogueEntry], found: Explanation, *, verbose: bool = False
+) -> None:
     """One card after another."""
     for number, entry in enumerate(entries):
         if number:
             output().print()
-        print_cluster(entry, found)
+        print_cluster(entry, found, verbose=verbose)
     if not entries:
         output().print("No clusters.")
 
 
-def print_cluster(entry: CatalogueEntry, found: Explanation | None = None) -> None:
-    """Everything about one, its history last."""
+def print_cluster(
+    entry: CatalogueEntry, found: Explanation | None = None, *, verbose: bool = False
+) -> None:
+    """Everything about one, its history last; ``verbose``: of those within it too."""
     console = output()
     card = found.get(entry.id) if found else None
     stability = "not measured" if entry.stability is None else f"{entry.stability:.2f}"
@@ -103,9 +107,7 @@ def print_cluster(entry: CatalogueEntry, found: Explanation | None = None) -> No
         print_pairs(console, card_pairs(card))
         then = "" if card.size == entry.size else f", when it had {card.size:,} rows"
         print_pairs(console, [("explained", f"run {found.run_id}{then}")])
-        for inner in found.within(entry.id):
-            print_pairs(console, [("within", f"{inner.path}: {inner.size:,} rows")])
-            print_pairs(console, card_pairs(inner))
+        print_pairs(console, inner_pairs(found.within(entry.id), whole=verbose))
     else:
         shown = [
             ("keywords", ", ".join(entry.keywords) or "-"),

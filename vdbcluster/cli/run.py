@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vdbcluster.cli.asking import agreed
+from vdbcluster.cli.console import output
 from vdbcluster.cli.logs import observer_of
 from vdbcluster.cli.render import print_json, print_run
 from vdbcluster.cli.render_assign import print_assignment
@@ -41,7 +42,8 @@ def run(
     """Cluster a collection and write the labels back.
 
     Reads the vectors, finds each row's neighbours, clusters them and writes cluster_id,
-    cluster_probability, cluster_outlier_score and cluster_assignment, touching nothing else.
+    cluster_probability, cluster_outlier_score and cluster_assignment (cluster_duplicate_of too with
+    --mark-duplicates), touching nothing else.
     What changes more than the gate allows is refused, unless --yes. Interrupted anywhere, the same
     command finishes the job.
 
@@ -58,8 +60,14 @@ def run(
             gated=not yes,
             confirm=agreeing(yes=yes),
         )
-        _show(manifest, as_json=as_json)
+        if not settings.explain.after_run or manifest.state != "written":
+            _show(manifest, as_json=as_json)
+            check_written(manifest)
+            return
+        if not as_json:
+            print_run(manifest)
         check_written(manifest)
+        report.manifest = _explained(settings, observer, run_id, as_json=as_json)
 
 
 def plan(
@@ -113,6 +121,28 @@ def _made(settings: Settings, observer: Observer, **how: Any) -> RunManifest:
     from vdbcluster.wiring.main_job import run_job
 
     return run_job(settings, observer, **how)
+
+
+def _explained(
+    settings: Settings, observer: Observer, run_id: str, *, as_json: bool
+) -> RunManifest:
+    """Cards of the clusters of a run that has written its labels, and its record with them."""
+    from vdbcluster.cli.explain import print_explained
+    from vdbcluster.wiring.explaining import explain_job
+
+    try:
+        found = explain_job(run_id, settings, observer)
+    except VdbclusterError as error:
+        raise VdbclusterError(
+            f"the labels are written, but the clusters are not explained: {error}; vdbcluster "
+            f"explain {run_id} does it"
+        ) from error
+    if as_json:
+        print_json(found.manifest.to_json())
+    else:
+        output().print()
+        print_explained(found)
+    return found.manifest
 
 
 def agreeing(*, yes: bool) -> Callable[[LabelPlan], bool]:

@@ -9,10 +9,25 @@ from typing import Literal
 
 from vdbcluster.config.base import Section, setting
 
+ALONE = ("commentary", "keywords", "n_keywords", "n_representatives", "n_grams")
+WORDS = ("stop_words", "dictionary", "han")
+"""What ``explain`` is told; ``run`` is told ``after_run`` alone."""
+
 
 class ExplainSettings(Section):
     """Explain: what the clusters are."""
 
+    after_run: bool = setting(
+        False,
+        "Explain the clusters as well, once labels are written, as the sections explain, features, "
+        "commentary and chat of the settings file say.",
+        "--explain",
+    )
+    commentary: bool = setting(
+        False,
+        "Let a language model name and describe the clusters, and say what is interesting in them; "
+        "see the sections Chat and Commentary.",
+    )
     keywords: Literal["mixture", "odds", "tfidf", "contrast", "centroid"] = setting(
         "mixture",
         "How: odds (against all other texts), contrast (with the nearest sibling), tfidf "

@@ -25,7 +25,12 @@ from pydantic_settings import (
 
 from vdbcluster.config.assign import AssignSettings
 from vdbcluster.config.base import Auto, Count, Section, Share, Size, setting
+from vdbcluster.config.chat import ChatSettings
+from vdbcluster.config.commentary import CommentarySettings
+from vdbcluster.config.dense import DenseSettings
+from vdbcluster.config.duplicates import DuplicateSettings
 from vdbcluster.config.explain import ExplainSettings
+from vdbcluster.config.features import FeatureSettings
 from vdbcluster.config.gate import GateSettings
 from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettings
 from vdbcluster.config.lock import LockSettings
@@ -41,6 +46,7 @@ FEW_NEIGHBORS = 30
 SECRET: dict[str, set[str]] = {
     "milvus": {"token", "uri"},
     "embed": {"api_key", "base_url"},
+    "chat": {"api_key", "base_url"},
     "telemetry": {"webhook", "pushgateway"},
 }
 """What no record may hold: secrets, and addresses that may have a password in them."""
@@ -137,6 +143,19 @@ class ClusterSettings(Section):
         ge=1,
         le=16,
     )
+    recurse: int = setting(
+        0,
+        "Levels to go into large clusters: each is clustered again by itself, and what is found is "
+        "written as cluster_path, such as 3/1/2; 0 goes into none.",
+        ge=0,
+        le=16,
+    )
+    recurse_min_size: int = setting(500, "Smallest cluster that --recurse goes into.", ge=20)
+    recurse_by: Literal["auto", "graph", "umap"] = setting(
+        "auto",
+        "How --recurse sees the members of a cluster: by the slow walks on their own neighbour "
+        "graph, or by a layout of them by UMAP; auto: graph, but umap for method umap+hdbscan.",
+    )
     resamples: int = setting(
         5, "Samples of the graph that give each cluster its stability; 0 is none.", ge=0, le=100
     )
@@ -211,6 +230,11 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     assign: AssignSettings = AssignSettings()
     explain: ExplainSettings = ExplainSettings()
+    chat: ChatSettings = ChatSettings()
+    commentary: CommentarySettings = CommentarySettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
+    dense: DenseSettings = DenseSettings()
+    features: FeatureSettings = FeatureSettings()
     run: RunSettings = RunSettings()
     source: SourceSettings = SourceSettings()
     embed: EmbedSettings = EmbedSettings()
@@ -238,6 +262,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{asked} is about HDBSCAN; method must be hdbscan or leaf, "
                 f"not {self.cluster.method}"
+            )
+        if self.cluster.recurse and self.cluster.method == "layers":
+            raise ValueError(
+                "recurse and method layers both say what cluster_path is; leave one of them out"
             )
         return self
 

@@ -10,7 +10,7 @@ clear line. Texts are those of rows, as they are: whoever prints them makes them
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -64,12 +64,18 @@ class Copies:
 class Sibling:
     """One of the nearest other clusters. ``cosine`` of the centroids about the mean of all rows.
 
-    ``words``: what the cluster has and this sibling has not, the most telling first.
+    ``words``: what the cluster has and this sibling has not, the most telling first. ``path``: of
+    one within a cluster.
     """
 
     id: int
     cosine: float
     words: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def called(self) -> str:
+        return self.path or str(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,8 @@ class Commentary:
     to 100 by the rubric of the prompt, None where it was not judged. ``unique``: why it brings a
     perspective that no other cluster has, empty if it is not among those that do. ``model``: whose
     words they are; empty where the model failed and name and description are made of keywords, and
-    then ``trouble`` says why.
+    then ``trouble`` says why. ``perspective``: what its neighbours do not tell. ``notes``: what of
+    the answer was left out, and why.
     """
 
     name: str
@@ -110,6 +117,8 @@ class Commentary:
     unique: str = ""
     model: str = ""
     trouble: str = ""
+    perspective: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,27 @@ class Card:
     n_outliers: int | None = None
     features: Mapping[str, Any] | None = field(default=None)
     commentary: Commentary | None = None
+
+    def inside(self, cluster: int, path: str) -> Card:
+        """The card of an inner cluster, whose own numbers count among its siblings alone."""
+        beside = path.rpartition("/")[0]
+        near = tuple(replace(s, id=cluster, path=f"{beside}/{s.id}") for s in self.siblings)
+        return replace(self, id=cluster, path=path, siblings=near)
+
+    def with_rest_of(self, before: Card | None) -> Card:
+        """With the fields and the commentary of an earlier card, where this one has none."""
+        if before is None:
+            return self
+        return replace(
+            self,
+            features=before.features if self.features is None else self.features,
+            commentary=self.commentary or before.commentary,
+        )
+
+    @property
+    def called(self) -> str:
+        """What tells it from every other: its path, else its id."""
+        return self.path or str(self.id)
 
     @property
     def terms(self) -> tuple[str, ...]:

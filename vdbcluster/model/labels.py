@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int8Array, Int32Array, Int64Array, Keys
+from vdbcluster.model.collection import KeyField
 
 WayName = Literal[
     "add-field",
@@ -23,8 +24,12 @@ WayName = Literal[
     "side-collection",
     "memory",
 ]
-Extra = Literal["path"]
+Extra = Literal["path", "duplicate_of"]
 """Optional fields, by their suffix."""
+INT64_TEXT = 20
+"""Characters of the longest INT64: its sign and 19 digits."""
+LONGEST_KEY = 65_535
+"""Of a VARCHAR, where the collection does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class LabelField:
     ``max_length``: of a VARCHAR that we make; one of the user's may be as short as ``min_length``.
     ``optional``: written only if the labels have it. ``later``: rows that an earlier version has
     labelled lack it; what they hold under its name is not ours unless they have an assignment.
+    ``of_key``: it holds the key of another row as text, and is as long as keys of the collection
+    may be (``sized``); that it is empty says something too, which a row that lacks it does not.
     """
 
     suffix: str
@@ -43,6 +50,14 @@ class LabelField:
     min_length: int = 0
     optional: bool = False
     later: bool = False
+    of_key: bool = False
+
+    def sized(self, key: KeyField) -> LabelField:
+        """The same with room for any ``key``, if it holds keys: cut short, one names another."""
+        if not self.of_key:
+            return self
+        longest = INT64_TEXT if key.type == "INT64" else key.max_length or LONGEST_KEY
+        return replace(self, max_length=longest, min_length=longest)
 
 
 LABEL_FIELDS = (
@@ -52,6 +67,7 @@ LABEL_FIELDS = (
     LabelField("run_id", "run_ids", "VARCHAR", 128, 32),
     LabelField("assignment", "assignment", "VARCHAR", 16, 5, later=True),
     LabelField("path", "path", "VARCHAR", 4096, 256, optional=True, later=True),
+    LabelField("duplicate_of", "duplicate_of", "VARCHAR", optional=True, later=True, of_key=True),
 )
 
 
@@ -114,10 +130,12 @@ class WriteWay:
 class LabelBatch:
     """Labels by key: ``keys (m,)``, ``cluster_id int64``, the scores ``float32``, the rest texts.
 
-    ``run_ids``, ``assignment``, ``path``: ``object`` arrays of ``str``. ``assignment`` is a value
-    of ``Assignment``, or empty where an earlier version wrote the label. ``path``: see
-    ``Clustering.paths``; None if no row has one, and then none is written. A text that is None is
-    one that the row does not have, which is more than that it is empty.
+    ``run_ids``, ``assignment``, ``path``, ``duplicate_of``: ``object`` arrays of ``str``.
+    ``assignment`` is a value of ``Assignment``, or empty where an earlier version wrote the label.
+    ``path``: see ``Clustering.paths``; ``duplicate_of``: the key, as text, of the row to keep
+    instead of this one, empty for rows to keep. Either is None if no row has one, and then none is
+    written. A text that is None is one that the row does not have, which is more than that it is
+    empty.
     """
 
     keys: Keys
@@ -127,6 +145,7 @@ class LabelBatch:
     run_ids: np.ndarray
     assignment: np.ndarray
     path: np.ndarray | None = None
+    duplicate_of: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.keys.shape[0])
@@ -154,6 +173,11 @@ class LabelBatch:
     def lacking(self) -> tuple[LabelField, ...]:
         """The optional fields that it does not hold."""
         return tuple(f for f in LABEL_FIELDS if getattr(self, f.column) is None)
+
+    def without(self, which: Iterable[LabelField]) -> LabelBatch:
+        """The same labels but for some optional fields."""
+        none: dict[str, Any] = {f.column: None for f in which}
+        return replace(self, **none)
 
     def blanked(self, which: Iterable[LabelField], text: str | None = "") -> LabelBatch:
         """The same labels, and optional fields that hold the empty text (or none) everywhere."""
@@ -201,7 +225,7 @@ class LabelPlan:
     """New labels of all rows, those that were stored before, and which rows differ.
 
     ``old``: aligned with ``new``, valid where ``had_label (n,) bool`` and blank elsewhere; without
-    a path if no row had one. ``changed (n,) bool``: rows that are to be written.
+    an optional field that no row had. ``changed (n,) bool``: rows that are to be written.
     """
 
     new: LabelBatch

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,10 @@ Texts = Sequence[str | None]
 class Findings:
     """What there is to tell of each cluster, by its id.
 
-    ``contrast``: what sets it apart from its nearest sibling. ``copies``, ``odd``: without texts;
-    None where nobody looked. ``features``: as a card has them.
+    ``copies``, ``odd``: without texts; None where nobody looked. ``features``: as a card has them.
     """
 
     keywords: Words
-    contrast: Words
     places: Mapping[int, Places]
     siblings: Mapping[int, tuple[Sibling, ...]]
     copies: Mapping[int, tuple[Copies, ...]] | None = None
@@ -62,16 +60,9 @@ class Findings:
     features: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def cards_of(keys: Keys, texts: Texts | None, labels: Int64Array, found: Findings) -> list[Card]:
-    """A card for each cluster that has rows; ``texts``: of all rows, None if there are none."""
-    ids, sizes = np.unique(labels[labels != NOISE], return_counts=True)
-    show = _Showing(keys, texts)
-    return [_card(int(i), int(size), show, found) for i, size in zip(ids, sizes, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Showing:
-    """Places and keys of rows to what a card shows of them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Showing:
+    """Places of rows to what a card shows of them. ``keys (n,)``; ``texts``: None without any."""
 
     keys: Keys
     texts: Texts | None
@@ -86,17 +77,39 @@ class _Showing:
         lists = (places.central, places.dense, places.diverse, places.border)
         return Representatives(self.row(places.medoid), *map(self.rows, lists))
 
+    def text(self, key: RowKey) -> str | None:
+        """``keys`` ascend."""
+        place = int(np.searchsorted(self.keys, key))
+        return self.texts[place] if self.texts else None
 
-def _card(cluster: int, size: int, show: _Showing, found: Findings) -> Card:
+    def copies(self, found: Copies) -> Copies:
+        return replace(found, kept=Shown(found.kept.key, self.text(found.kept.key)))
+
+    def odd(self, found: Odd) -> Odd:
+        return replace(found, text=self.text(found.key))
+
+    def among(self, rows: Int64Array) -> Showing:
+        """The same for some rows, counted by their places among these."""
+        texts = [self.texts[int(row)] for row in rows] if self.texts else None
+        return Showing(self.keys[rows], texts)
+
+
+def cards_of(show: Showing, labels: Int64Array, found: Findings) -> list[Card]:
+    """A card for each cluster that has rows, by rising id."""
+    ids, sizes = np.unique(labels[labels != NOISE], return_counts=True)
+    return [_card(int(i), int(size), show, found) for i, size in zip(ids, sizes, strict=True)]
+
+
+def _card(cluster: int, size: int, show: Showing, found: Findings) -> Card:
     return Card(
         id=cluster,
         size=size,
         keywords=found.keywords.get(cluster, ()),
         representatives=show.of(found.places[cluster]),
         siblings=found.siblings.get(cluster, ()),
-        copies=() if found.copies is None else found.copies.get(cluster, ()),
+        copies=tuple(map(show.copies, (found.copies or {}).get(cluster, ()))),
         n_duplicates=None if found.copies is None else found.n_copies.get(cluster, 0),
-        odd=() if found.odd is None else found.odd.get(cluster, ()),
+        odd=tuple(map(show.odd, (found.odd or {}).get(cluster, ()))),
         n_outliers=None if found.odd is None else found.n_odd.get(cluster, 0),
         features=found.features.get(cluster),
     )
@@ -134,12 +147,10 @@ def card_arrays(cards: Sequence[Card]) -> dict[str, NDArray[Any]]:
     return {"cards": texts}
 
 
-def recorded_cards(runs: RunStore, run_id: str) -> tuple[Card, ...]:
+def recorded_cards(runs: RunStore, run_id: str, part: str = CARDS) -> tuple[Card, ...]:
     """``VdbclusterError`` if the run was not explained, or by another version."""
     try:
-        return tuple(
-            Card.from_json(json.loads(t)) for t in runs.load_arrays(run_id, CARDS)["cards"]
-        )
+        return tuple(Card.from_json(json.loads(t)) for t in runs.load_arrays(run_id, part)["cards"])
     except (KeyError, ValueError) as error:
         raise VdbclusterError(
             f"the cards of run {run_id} cannot be read ({error}); vdbcluster explain {run_id} "
@@ -147,17 +158,19 @@ def recorded_cards(runs: RunStore, run_id: str) -> tuple[Card, ...]:
         ) from error
 
 
-def newest_explanation(runs: RunStore, identity: str, prefix: str) -> Explanation:
+def newest_explanation(
+    runs: RunStore, identity: str, prefix: object, part: str = CARDS
+) -> Explanation:
     """Of the newest run that was explained, of those that labelled this collection.
 
     ``identity``: see ``CollectionProfile.identity``; ``prefix``: of the fields that hold labels.
     """
-    found = [manifest for run_id in runs.having(CARDS) for manifest in _readable(runs, run_id)]
-    ours = [m for m in found if m.identity == identity and _prefix(m) == prefix]
+    found = [manifest for run_id in runs.having(part) for manifest in _readable(runs, run_id)]
+    ours = [m for m in found if m.identity == identity and label_prefix(m) == prefix]
     if not ours:
         return Explanation()
     newest = max(ours, key=lambda manifest: (manifest.started, manifest.run_id))
-    return Explanation(newest.run_id, recorded_cards(runs, newest.run_id))
+    return Explanation(newest.run_id, recorded_cards(runs, newest.run_id, part))
 
 
 def _readable(runs: RunStore, run_id: str) -> list[RunManifest]:
@@ -167,5 +180,6 @@ def _readable(runs: RunStore, run_id: str) -> list[RunManifest]:
         return []
 
 
-def _prefix(manifest: RunManifest) -> object:
+def label_prefix(manifest: RunManifest) -> object:
+    """Of the fields that hold the labels of a run."""
     return manifest.settings.get("write", {}).get("label_prefix")

@@ -1,85 +1,111 @@
 """What the clusters of a recorded run are about, told by their own rows.
 
-In: adapters, the manifest of a run, a tokenizer. Out: ``Explained``: a card for each cluster and
-the manifest with ``facts["explain"]``, both recorded; words and names in the catalogue too, if that
-tells of the run's clusters.
+In: adapters, the manifest of a run, a tokenizer, by choice a language model. Out: ``Explained``: a
+card for each cluster and the manifest with ``facts["explain"]``, both recorded; words and names in
+the catalogue too, if that tells of the run's clusters.
 Promise: labels are those that the run wrote, rows those that are still there; no label and no field
-of a row is touched; names and descriptions by people stay.
+of a row is touched; names and descriptions by people stay. What counting finds is recorded before a
+language model is asked; what an earlier ``explain`` of the run had asked for, and this one does
+not, stays on the cards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vdbcluster.config.explain import ExplainSettings
-from vdbcluster.errors import UsageError
-from vdbcluster.explain.keywords import keywords
-from vdbcluster.explain.representatives import representatives
-from vdbcluster.explain.vocabulary import vocabulary
+from vdbcluster.config.settings import Settings
+from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.model.arrays import Keys
-from vdbcluster.model.cards import Card, Keyword
-from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
+from vdbcluster.model.cards import Card
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.adapters import Adapters
-from vdbcluster.pipeline.cards import CARDS, Findings, card_arrays, cards_of, nearest_clusters
-from vdbcluster.pipeline.members import Members, neighborhood, run_members
-from vdbcluster.ports import Observer
-from vdbcluster.ports.catalogue import ClusterCatalogue
+from vdbcluster.pipeline.cards import (
+    Findings,
+    Showing,
+    card_arrays,
+    cards_of,
+    label_prefix,
+    newest_explanation,
+    recorded_cards,
+)
+from vdbcluster.pipeline.commentary import Commenting, commented
+from vdbcluster.pipeline.commentary_again import ASKED, as_asked, with_commentary
+from vdbcluster.pipeline.commentary_forecast import Forecast, forecast
+from vdbcluster.pipeline.copies import (
+    copies_by_cluster,
+    n_copies,
+    n_odd,
+    odd_and_copied,
+    odd_by_cluster,
+    texts_of,
+)
+from vdbcluster.pipeline.explain_record import Explained, record
+from vdbcluster.pipeline.features import card_features, learn_features, save_classifiers
+from vdbcluster.pipeline.findings import found_words, inner_cards, shown, terms_of
+from vdbcluster.pipeline.members import Members, Neighborhood, neighborhood, run_members
+from vdbcluster.ports import Observer, RunStore
 from vdbcluster.ports.tokens import Tokenizer
 
-TEXTS = 1000
-"""Rows whose texts are asked for at a time."""
-CONTRAST_TERMS = 5
-Found = Mapping[int, tuple[Keyword, ...]]
+Agree = Callable[[Forecast], bool]
 Texts = Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Explaining:
-    """What ``explain_run`` works with; ``text_field``: whose words are counted, empty for none."""
+    """What ``explain_run`` works with; ``text_field``: whose words are counted, empty for none.
+
+    ``commenting``: the language model, None for no commentary; ``agree`` is asked what it may take.
+    """
 
     adapters: Adapters
     tokenizer: Tokenizer
-    settings: ExplainSettings
+    settings: Settings
     text_field: str
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """The record of the run, with what was found; a card for each cluster, by rising id."""
-
-    manifest: RunManifest
-    cards: tuple[Card, ...]
+    commenting: Commenting | None = None
+    agree: Agree = lambda _: True
 
 
 def explain_run(made: Explaining, manifest: RunManifest, observer: Observer) -> Explained:
     """See the module.
 
-    Raises ``UsageError`` if the run labelled nothing that can be explained, or no row has a text in
-    the field; ``RefusedError`` if the collection was created anew since, or most rows are gone.
+    Raises ``UsageError`` if the run labelled nothing that can be explained, no row has a text in
+    the field, or a setting is wrong; ``RefusedError`` if the collection was created anew since,
+    most rows are gone, or nobody agreed to what the commentary takes.
     """
-    adapters, settings = made.adapters, made.settings
-    members = run_members(adapters, manifest, observer, made.memory_bytes)
+    memory_bytes = made.settings.neighbors.memory_mb << 20
+    members = run_members(made.adapters, manifest, observer, memory_bytes)
+    cards, facts = _counted(made, manifest, members, observer)
+    found = record(made.adapters, manifest, cards, facts, observer)
+    if made.commenting is None:
+        return found
+    return _commented(made, made.commenting, found, members.keys, observer)
+
+
+def _counted(
+    made: Explaining, manifest: RunManifest, members: Members, observer: Observer
+) -> tuple[list[Card], dict[str, Any]]:
+    """Everything but the commentary, which is that of before."""
     texts = _texts(made, members.keys, observer)
-    near = neighborhood(adapters, manifest, members, observer)
-    found, contrast = _words(made, members, texts, observer)
-    findings = Findings(
-        keywords=found,
-        contrast=contrast,
-        places=representatives(
-            members.vectors,
-            members.labels,
-            members.labelled.probability,
-            near.graph.distances,
-            n=settings.n_representatives,
-        ),
-        siblings=nearest_clusters(members.vectors, members.labels, contrast),
-    )
-    cards = tuple(cards_of(members.keys, texts, members.labels, findings))
-    return _recorded(made, manifest, cards, observer, rows=len(members))
+    near = neighborhood(made.adapters, manifest, members, observer)
+    settings, terms = made.settings.explain, terms_of(made.tokenizer, texts, observer)
+    with observer.stage("keywords", len(members)) as progress:
+        words = found_words(terms, members.labels, members.vectors, settings)
+        found = shown(members, near, words, settings)
+        progress.advance(len(members))
+    found, facts = _with_copies(made, members, near, found, texts)
+    found, learnt = _with_features(made, manifest, members, found, observer)
+    show = Showing(members.keys, texts)
+    whole = cards_of(show, members.labels, found)
+    cards = [*whole, *inner_cards(members, terms, show, settings)]
+    named: dict[str, Any] = {
+        "text_field": made.text_field,
+        "rows": len(members),
+        "terms": made.tokenizer.description if texts else "",
+        "settings": settings.model_dump(mode="json"),
+    }
+    return _as_before(made, manifest, cards), named | facts | learnt
 
 
 def _texts(made: Explaining, keys: Keys, observer: Observer) -> Texts | None:
@@ -91,10 +117,9 @@ def _texts(made: Explaining, keys: Keys, observer: Observer) -> Texts | None:
         return None
     texts: list[str | None] = []
     with observer.stage("texts", len(keys)) as progress:
-        for start in range(0, len(keys), TEXTS):
-            some = keys[start : start + TEXTS]
-            texts += made.adapters.source.texts(some, made.text_field)
-            progress.advance(len(some))
+        for text in texts_of(made.adapters.source, keys, made.text_field):
+            texts.append(text)
+            progress.advance(1)
     if not any(texts):
         raise UsageError(
             f"no row has a text in the field {made.text_field!r}; name another with --text-field"
@@ -102,79 +127,84 @@ def _texts(made: Explaining, keys: Keys, observer: Observer) -> Texts | None:
     return texts
 
 
-def _words(
-    made: Explaining, members: Members, texts: Texts | None, observer: Observer
-) -> tuple[Found, Found]:
-    """Keywords of each cluster, and what sets it apart from its nearest sibling."""
-    if texts is None:
-        return {}, {}
-    settings = made.settings
-    with observer.stage("keywords", len(texts)) as progress:
-        counted = vocabulary(made.tokenizer.terms(texts), n_grams=settings.n_grams)
-        how, most = settings.keywords, settings.n_keywords
-        found = keywords(counted, members.labels, members.vectors, how=how, n_terms=most)
-        contrast = keywords(
-            counted, members.labels, members.vectors, how="contrast", n_terms=CONTRAST_TERMS
-        )
-        progress.advance(len(texts))
-    for note in made.tokenizer.notes:
-        observer.warn(note)
-    return found, contrast
+def _with_copies(
+    made: Explaining, members: Members, near: Neighborhood, found: Findings, texts: Texts | None
+) -> tuple[Findings, dict[str, Any]]:
+    keys, labels = members.keys, members.labels
+    settings = made.settings.duplicates
+    copied, odd, facts = odd_and_copied(
+        near.graph,
+        near.points,
+        members.vectors,
+        keys,
+        settings,
+        labels=labels,
+        probabilities=members.labelled.probability.astype(float),
+        texts=texts if settings.texts else None,
+    )
+    more = replace(
+        found,
+        copies=copies_by_cluster(copied, keys, labels),
+        n_copies=n_copies(copied, labels),
+        odd=odd_by_cluster(odd, keys, labels),
+        n_odd=n_odd(odd, labels),
+    )
+    return more, facts
 
 
-def _recorded(
-    made: Explaining,
-    manifest: RunManifest,
-    cards: tuple[Card, ...],
-    observer: Observer,
-    *,
-    rows: int,
+def _with_features(
+    made: Explaining, manifest: RunManifest, members: Members, found: Findings, observer: Observer
+) -> tuple[Findings, dict[str, Any]]:
+    """What scalar fields say; the classifiers go into the record of the run."""
+    if not made.settings.features.enabled:
+        return found, {}
+    adapters = made.adapters
+    learnt = learn_features(
+        adapters.source,
+        adapters.profile,
+        members.keys,
+        members.labels,
+        made.settings.features,
+        observer,
+        label_prefix=made.settings.write.label_prefix,
+        seed=made.settings.run.seed,
+    )
+    save_classifiers(adapters.runs, manifest.run_id, learnt.classifiers)
+    told = {i: card_features(learnt, i) for i in set(members.labels.tolist())}
+    features = {i: one for i, one in told.items() if one is not None}
+    return replace(found, features=features), {"features": learnt.facts}
+
+
+def _as_before(made: Explaining, manifest: RunManifest, cards: Sequence[Card]) -> list[Card]:
+    """With what was found for the same run before, and is not looked for now."""
+    try:
+        before = recorded_cards(made.adapters.runs, manifest.run_id)
+    except VdbclusterError:
+        return list(cards)
+    known = {(card.id, card.path): card for card in before}
+    return [card.with_rest_of(known.get((card.id, card.path))) for card in cards]
+
+
+def _commented(
+    made: Explaining, commenting: Commenting, found: Explained, keys: Keys, observer: Observer
 ) -> Explained:
-    """Cards and facts in the record, words in the catalogue."""
-    runs = made.adapters.runs
-    runs.save_arrays(manifest.run_id, card_arrays(cards), CARDS)
-    facts: dict[str, Any] = {
-        "text_field": made.text_field,
-        "rows": rows,
-        "terms": made.tokenizer.description if made.text_field else "",
-        "settings": made.settings.model_dump(mode="json"),
-        "catalogue": _store(made.adapters, manifest, cards, observer),
-    }
-    told = replace(manifest, facts={**manifest.facts, "explain": facts})
-    runs.save(told)
-    return Explained(told, cards)
+    """With what a language model says of the whole clusters; ``keys``: of rows that there are."""
+    runs, manifest = made.adapters.runs, found.manifest
+    whole = [card for card in found.cards if not card.path]
+    inner = [card for card in found.cards if card.path]
+    asked = as_asked(whole, () if commenting.settings.refresh else _before(runs, manifest))
+    if not made.agree(forecast(commenting, asked)):
+        raise RefusedError("not confirmed; the language model was not asked")
+    told = commented(commenting, asked, observer)
+    runs.save_arrays(manifest.run_id, card_arrays(asked), ASKED)
+    cards = with_commentary(whole, told.cards, keys)
+    facts = {**manifest.facts["explain"], "commentary": dict(told.facts)}
+    return record(made.adapters, manifest, [*cards, *inner], facts, observer)
 
 
-def _store(
-    adapters: Adapters, manifest: RunManifest, cards: Sequence[Card], observer: Observer
-) -> str:
-    """The name of the catalogue that has the words now; empty if none is to have them."""
-    if adapters.catalogue is None or manifest.state != "written":
-        return ""
-    catalogue = adapters.catalogue()
-    if not tells_of(catalogue, manifest):
-        observer.warn(
-            f"{catalogue.name!r} tells of another run than {manifest.run_id}; the cards are in "
-            "the record of that run alone"
-        )
-        return ""
-    catalogue.edit(lambda held: _with_words(held, cards))
-    return catalogue.name
-
-
-def tells_of(catalogue: ClusterCatalogue, manifest: RunManifest) -> bool:
-    """Whether its live clusters are those of the run, but for what came and was merged since."""
-    held = catalogue.read()
-    if held is None:
-        return False
-    ours = {cluster.id for cluster in manifest.clusters}
-    live = {entry.id for entry in held.live}
-    return bool(ours & live) and len(ours & live) * 2 >= len(ours)
-
-
-def _with_words(held: Catalogue, cards: Sequence[Card]) -> Iterable[CatalogueEntry]:
-    told = {card.id: card for card in cards}
-    for entry in held.live:
-        card = told.get(entry.id)
-        if card is not None and card.terms and card.terms != entry.keywords:
-            yield replace(entry, keywords=card.terms)
+def _before(runs: RunStore, manifest: RunManifest) -> tuple[Card, ...]:
+    """The cards that a model was last asked about."""
+    try:
+        return newest_explanation(runs, manifest.identity, label_prefix(manifest), ASKED).cards
+    except VdbclusterError:
+        return ()

@@ -3,13 +3,17 @@
 In: keys, clustering, labels stored now. Out: ``LabelPlan``; only rows that differ will be written.
 Promise: no path outlives the clustering that it belongs to. Where the new one has none and rows
 still carry one, the plan has an empty path for every row, so that what is stale is written over.
+The same holds for what rows are duplicates of; where that is marked, every row says so or has an
+empty text, so that a search can ask for the rows to keep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vdbcluster.model.arrays import (
     BoolArray,
@@ -32,9 +36,11 @@ def plan_labels(
     run_id: str,
     *,
     ids: Int64Array | None = None,
+    duplicate_of: NDArray[Any] | None = None,
 ) -> LabelPlan:
     """Compare with what is stored; ``ids (c,)`` are written in place of the labels, if given.
 
+    ``duplicate_of (n,) object``: as in ``LabelBatch``; None where duplicates are not marked.
     A row is unchanged if all but the run id is equal as stored (scores as float32); its ``run_id``
     then stays that of the run that wrote it, so that a second run writes nothing.
     """
@@ -47,6 +53,7 @@ def plan_labels(
         run_ids=np.full(n, run_id, object),
         assignment=_texts(clustering.assignment),
         path=None if clustering.paths is None else _texts(clustering.paths),
+        duplicate_of=duplicate_of,
     )
     return compared(new, rows.partition_of, rows.partitions, stored)
 
@@ -60,8 +67,18 @@ def compared(
     """The plan to write ``new`` (its keys ascend) over what is stored."""
     old, had_label = _aligned(new.keys, stored)
     blanked = new.blanked(set(new.lacking()) - set(old.lacking()))
-    changed = ~(had_label & same_labels(blanked, old))
+    changed = ~(had_label & same_labels(blanked, old)) | _unsaid(new, old)
     return LabelPlan(blanked, partition_of, partitions, had_label, old, changed)
+
+
+def _unsaid(new: LabelBatch, old: LabelBatch) -> BoolArray:
+    """Rows that lack a field which is to say something, if only by being empty, ``(n,) bool``."""
+    found = np.zeros(len(new), np.bool_)
+    for which, _ in new.columns():
+        if which.of_key:
+            held = getattr(old, which.column)
+            found |= True if held is None else np.array([value is None for value in held], bool)
+    return found
 
 
 def _aligned(keys: Keys, stored: Iterable[LabelBatch]) -> tuple[LabelBatch, BoolArray]:

@@ -7,8 +7,8 @@ to judge rows that come after it, and to put back what was there before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vdbcluster.config.settings import Settings
+from vdbcluster.duplicates import Duplicates
 from vdbcluster.errors import (
     ReadRefusedError,
 )
@@ -23,13 +24,14 @@ from vdbcluster.graph.distance import ON_BITS, ON_SPHERE
 from vdbcluster.model.arrays import Float32Array, Float64Array
 from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.hierarchy import Clustering
-from vdbcluster.model.labels import LabelPlan
+from vdbcluster.model.labels import LabelBatch, LabelPlan
 from vdbcluster.model.matching import EventKind
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.catalogue import Points
+from vdbcluster.pipeline.copies import look, marks, standing
 from vdbcluster.pipeline.graph_record import GRAPH, graph_arrays
 from vdbcluster.pipeline.held import catalogue_before
 from vdbcluster.pipeline.identity import Found, Identity, described, identified
@@ -92,9 +94,11 @@ def plan_run(
     rows = planning.read()
     prepared = planning.prepared(rows)
     meanwhile()
-    graph, exact = planning.neighbors(rows, prepared.points)
-    result = planning.cluster(prepared.points, graph, exact=exact)
-    planning.tell_languages(rows, prepared.points, result.clustering)
+    with beside(lambda: planning.languages(rows)) as languages:  # a server searches meanwhile
+        graph, exact = planning.neighbors(rows, prepared.points)
+        result = planning.cluster(prepared.points, graph, exact=exact)
+        planning.tell_languages(languages.result(), prepared.points, result.clustering)
+    planning.find_copies(rows, prepared.points, graph)
     return planning.plan(rows, prepared, graph, result)
 
 
@@ -108,6 +112,7 @@ class _Planning:
     journal: Journal
     left_out: int = 0
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
+    copies: Duplicates | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -217,15 +222,16 @@ class _Planning:
                 seed=seed,
             )
 
-    def _asked(self, rows: Rows) -> NDArray[Any] | None:
+    def languages(self, rows: Rows) -> NDArray[Any] | None:
         """Languages for the report; None where there is nothing to tell of them."""
         if self.settings.neighbors.center == "language" or self.adapters.metric in ON_BITS:
             return None
         return self._languages(rows, FEW)
 
-    def tell_languages(self, rows: Rows, points: Float32Array, clustering: Clustering) -> None:
+    def tell_languages(
+        self, languages: NDArray[Any] | None, points: Float32Array, clustering: Clustering
+    ) -> None:
         """Say so if the clusters follow the language of the texts."""
-        languages = self._asked(rows)
         if languages is None:
             return
         from vdbcluster.quality.language import LanguageVerdict, language_report
@@ -236,6 +242,18 @@ class _Planning:
             self.observer.warn(report.told)
         elif report.told:
             self.observer.note(report.told)
+
+    def find_copies(self, rows: Rows, points: Float32Array, graph: NeighborGraph) -> None:
+        """Duplicates, and outliers beside them, if rows are to be marked."""
+        if not self.settings.duplicates.mark:
+            return
+        with (
+            self.journal.timed("duplicates"),
+            self.observer.stage("duplicates", len(rows)) as progress,
+        ):
+            self.copies, _, facts = look(self.adapters, self.settings, graph, points, rows)
+            progress.advance(len(rows))
+        self.facts.update(facts)
 
     def plan(
         self, rows: Rows, prepared: Prepared, graph: NeighborGraph, result: ClusterResult
@@ -249,8 +267,11 @@ class _Planning:
             stored = list(sink.stored())
             before = self._catalogue_before()
             identity = identified(found, stored, before, margin=self.settings.cluster.hold)
-            clustering, ids = identity.clustering, identity.ids
-            plan = plan_labels(rows, clustering, stored, self.journal.run_id, ids=ids)
+            ids, clustering = identity.ids, self._gone_into(rows, prepared, identity, stored)
+            copies = self._marks(rows, prepared.points, graph.metric, stored)
+            plan = plan_labels(
+                rows, clustering, stored, self.journal.run_id, ids=ids, duplicate_of=copies
+            )
             after = self._catalogue_after(found, identity, before, plan)
         texts = self._representatives(rows, prepared.points, clustering)
         self.journal.clusters = table(clustering, ids, identity.stability, texts)
@@ -261,6 +282,35 @@ class _Planning:
             self.journal.runs.save_arrays(self.journal.run_id, graph_arrays(graph), GRAPH)
         self._store(plan, before, after, self._kept(rows, prepared, graph, result, identity))
         return Planned(self.journal, plan, before, after, self.left_out)
+
+    def _gone_into(
+        self, rows: Rows, prepared: Prepared, identity: Identity, stored: Sequence[LabelBatch]
+    ) -> Clustering:
+        """With the paths of what lies in large clusters, where that is asked for."""
+        if not self.settings.cluster.recurse:
+            return identity.clustering
+        from vdbcluster.pipeline.recursion import gone_into
+
+        with self.journal.timed("recursion"):
+            found = gone_into(
+                self.adapters,
+                self.settings,
+                self.observer,
+                keys=rows.keys,
+                points=prepared.points,
+                ids=identity.labels,
+                stored=stored,
+                begun=self.journal.begun,
+            )
+        self.facts["recursion"] = found.facts
+        return replace(identity.clustering, paths=found.paths)
+
+    def _marks(
+        self, rows: Rows, points: Float32Array, metric: str, stored: Sequence[LabelBatch]
+    ) -> NDArray[Any] | None:
+        if self.copies is None:
+            return None
+        return marks(standing(self.copies, points, metric, rows.keys, stored), rows.keys)
 
     def _store(
         self, plan: LabelPlan, before: Catalogue | None, after: Catalogue | None, kept: Kept | None

@@ -35,7 +35,8 @@ def plan_arrays(plan: LabelPlan) -> dict[str, NDArray[Any]]:
     """All that a plan is, by name: ``new`` under the names of its columns, ``old`` with ``old_``.
 
     Texts are codes, and the texts they stand for are ``<name>.values``: of ``assignment`` 0 is
-    core, 1 soft and 2 noise. ``path`` and ``old_path`` only where there are paths.
+    core, 1 soft and 2 noise. ``path``, ``duplicate_of`` and their ``old_`` only where a row has
+    one.
     """
     return {
         "keys": plan.new.keys,

@@ -21,7 +21,8 @@ TEXT_PARTS = ("classifiers",)
 class RunStore(Protocol):
     """Runs of any collection.
 
-    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``cards``.
+    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``cards``,
+    ``asked``.
     """
 
     def save(self, manifest: RunManifest) -> None: ...

@@ -8,42 +8,58 @@ catalogue and the record of the run.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.tokenizers import ScriptTokenizer
+from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.config.settings import Settings
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.manifest import RunManifest, is_assignment
-from vdbcluster.pipeline.explain import Explained, Explaining, explain_run
+from vdbcluster.pipeline.explain import Agree, Explaining, explain_run
+from vdbcluster.pipeline.explain_record import Explained
 from vdbcluster.ports import Observer
+from vdbcluster.wiring.commenting import open_commenting
 from vdbcluster.wiring.history import LAST, found_run
 from vdbcluster.wiring.main_job import open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
 
-def explain_job(name: str, settings: Settings, observer: Observer) -> Explained:
+def explain_job(
+    name: str, settings: Settings, observer: Observer, *, agree: Agree = lambda _: True
+) -> Explained:
     """Find out what the clusters of run ``name`` are about; see ``pipeline.explain``.
 
     ``last`` is the newest that clustered all rows: assignments and merges are passed over.
     """
     manifest = _last(settings) if name == LAST else found_run(settings.run.runs_dir, name)
     then = recorded_settings(manifest, settings)
-    told = settings.explain
-    tokenizer = ScriptTokenizer(
-        detector=Py3LangId(),
-        stop_words=told.stop_words,
-        dictionary=told.dictionary,
-        han=told.han,
-    )
-    with open_bench(then, observer) as bench, bench.looking() as adapters:
+    with ExitStack() as stack:
+        # A wrong key or prompt is told before a row is read.
+        asked = settings.explain.commentary
+        commenting = stack.enter_context(open_commenting(settings, observer)) if asked else None
+        bench = stack.enter_context(open_bench(then, observer))
+        adapters = stack.enter_context(bench.looking())
         made = Explaining(
             adapters=adapters,
-            tokenizer=tokenizer,
-            settings=told,
+            tokenizer=tokenizer_of(settings.explain),
+            settings=then.model_copy(update={"duplicates": settings.duplicates}),
             text_field=_text_field(manifest, settings, adapters.profile),
-            memory_bytes=then.neighbors.memory_mb << 20,
+            commenting=commenting,
+            agree=agree,
         )
         return explain_run(made, manifest, observer)
+
+
+def tokenizer_of(settings: ExplainSettings) -> ScriptTokenizer:
+    """Who cuts texts into terms."""
+    return ScriptTokenizer(
+        detector=Py3LangId(),
+        stop_words=settings.stop_words,
+        dictionary=settings.dictionary,
+        han=settings.han,
+    )
 
 
 def _last(settings: Settings) -> RunManifest:

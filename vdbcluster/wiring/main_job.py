@@ -31,13 +31,14 @@ from vdbcluster.config.settings import NeighborSettings, Settings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
-from vdbcluster.model.labels import LabelFields
+from vdbcluster.model.labels import Extra, LabelFields
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.rows import Rows
 from vdbcluster.model.run_id import new_run_id
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.apply import apply_run, recall_plan
 from vdbcluster.pipeline.beside import beside
+from vdbcluster.pipeline.copies import text_field
 from vdbcluster.pipeline.run import Agree, agree, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.ports.lock import Lease
@@ -74,6 +75,8 @@ def run_job(
     """
     name = run_id or new_run_id()
     with open_bench(settings, observer) as bench:
+        if settings.duplicates.mark:
+            text_field(settings, bench.source.found)
         observer.note(f"{bench.choice.engine} neighbours: {bench.choice.reason}")
         if bench.choice.engine == "milvus" and (told := unfinished_index(bench.source.vector)):
             observer.warn(told)
@@ -170,6 +173,18 @@ class Bench:
             )
         return MilvusNeighbors(self.connection, self.source, rows, search_settings(neighbors))
 
+    def among(self, points: Float32Array) -> NeighborSearch:
+        """Search on this machine among some rows by themselves."""
+        neighbors = self.settings.neighbors
+        return LocalNeighbors(
+            points,
+            self.choice.metric,
+            target_recall=TARGET_RECALL[neighbors.effort],
+            memory_bytes=neighbors.memory_mb << 20,
+            threads=neighbors.concurrency,
+            seed=self.settings.run.seed,
+        )
+
     def _rows_may_be_scaled(self) -> bool:
         """Whether Milvus finds the same neighbours for a vector brought to unit length."""
         return self.source.vector.type != "INT8_VECTOR" and self.source.vector.metric != "IP"
@@ -207,6 +222,7 @@ class Bench:
             catalogue=self.catalogue if self._keeps_catalogue() else None,
             local=local,
             prepare_in_place=local or self._rows_may_be_scaled(),
+            among=self.among,
         )
 
 
@@ -264,9 +280,13 @@ def selection(milvus: MilvusSettings) -> Selection:
 def label_settings(settings: Settings) -> LabelSettings:
     """How labels may be written, and which."""
     write = settings.write
-    paths = settings.cluster.method == "layers"
+    wanted: dict[Extra, bool] = {
+        "path": settings.cluster.method == "layers" or settings.cluster.recurse > 0,
+        "duplicate_of": settings.duplicates.mark,
+    }
+    extras = tuple(extra for extra, on in wanted.items() if on)
     return LabelSettings(
-        fields=LabelFields(write.label_prefix, extras=("path",) if paths else ()),
+        fields=LabelFields(write.label_prefix, extras),
         way=write.way,
         allow_full_upsert=write.allow_full_upsert,
         adopt=write.adopt,

@@ -16,7 +16,7 @@ from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.manifest import RunManifest
 
-AS_RECORDED = ("neighbors", "cluster", "write")
+AS_RECORDED = ("neighbors", "cluster", "write", "duplicates")
 
 
 def recorded_settings(manifest: RunManifest, now: Settings) -> Settings:

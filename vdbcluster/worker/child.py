@@ -34,7 +34,7 @@ LINE_LIMIT = 1 << 20
 INTERRUPTED = 130
 PROGRAM = "vdbcluster: "
 """What the last line of a command begins with, where it is an error."""
-OWN = ("worker", "explain", "ingest", "source", "embed")
+OWN = ("worker", "dense", "ingest", "source", "embed")
 """Sections that no command of a job reads."""
 
 

@@ -30,6 +30,7 @@ from vdbcluster.adapters.milvus.profile import is_loaded
 from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.own import SCRATCH
 from vdbcluster.errors import BackendError, BackendUnavailableError
+from vdbcluster.model.collection import KeyField, KeyType
 from vdbcluster.model.labels import LabelFields
 from vdbcluster.model.records import FieldSpec, RecordShape
 
@@ -130,7 +131,7 @@ def create(
         schema = client.create_schema(auto_id=False, enable_dynamic_field=True)
         _add_fields(schema.add_field, shape, dim)
         if labels is not None:
-            _add_labels(schema.add_field, labels)
+            _add_labels(schema.add_field, labels, _key_field(shape))
         client.create_collection(name, schema=schema, timeout=limit)
         return True
 
@@ -154,11 +155,16 @@ def _add_fields(add: Callable[..., Any], shape: RecordShape, dim: int) -> None:
     add(shape.vector_name, DataType.FLOAT_VECTOR, dim=dim)
 
 
-def _add_labels(add: Callable[..., Any], labels: LabelFields) -> None:
+def _key_field(shape: RecordShape) -> KeyField:
+    kind: KeyType = "VARCHAR" if shape.key.type == "VARCHAR" else "INT64"
+    return KeyField(shape.key.name, kind, shape.auto_id, shape.key.max_length)
+
+
+def _add_labels(add: Callable[..., Any], labels: LabelFields, key: KeyField) -> None:
     from pymilvus import DataType
 
     for which in labels.wanted:
-        add(labels.name(which), DataType[which.type], nullable=True, **length(which))
+        add(labels.name(which), DataType[which.type], nullable=True, **length(which, key))
 
 
 def _length(spec: FieldSpec) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vdbcluster.adapters.milvus.writeback.payload import RESENDABLE
 from vdbcluster.errors import RefusedError
-from vdbcluster.model.collection import CollectionProfile
+from vdbcluster.model.collection import CollectionProfile, KeyField
 from vdbcluster.model.labels import LABEL_FIELDS, LabelField, LabelFields
 
 _TAKEN = {"INT64": ("INT64",), "FLOAT": ("FLOAT", "DOUBLE"), "VARCHAR": ("VARCHAR",)}
@@ -93,9 +93,9 @@ def read_schema(
     )
 
 
-def length(which: LabelField) -> dict[str, int]:
+def length(which: LabelField, key: KeyField) -> dict[str, int]:
     """What a schema wants to know of a column for the field, beside its type."""
-    return {"max_length": which.max_length} if which.type == "VARCHAR" else {}
+    return {"max_length": which.sized(key).max_length} if which.type == "VARCHAR" else {}
 
 
 def type_name(described: Mapping[str, Any]) -> str:
@@ -141,6 +141,6 @@ def _use(profile: CollectionProfile, name: str, which: LabelField) -> str:
         return "the partition key"
     if scalar.type not in _TAKEN[which.type]:
         return f"of type {scalar.type}, not {' or '.join(_TAKEN[which.type])}"
-    if 0 < (scalar.max_length or 0) < which.min_length:
-        return f"too short: {scalar.max_length} characters of {which.min_length}"
+    if 0 < (scalar.max_length or 0) < (least := which.sized(profile.key).min_length):
+        return f"too short: {scalar.max_length} characters of {least}"
     return ""

@@ -55,9 +55,12 @@ def stale_in_side(target: Target, side: str) -> str:
 
 
 def outdated_side(target: Target, side: str, fields: LabelFields) -> str:
-    """A line about a side collection that an earlier version has made, for a run that needs it."""
+    """A line about a side collection that an earlier version has made, for a run that needs it.
+
+    Optional fields that the run does not want may be lacking.
+    """
     found = _side_fields(target, side)
-    lacking = [name for name in fields.every if name not in found]
+    lacking = [name for name in fields.names if name not in found]
     if not found or not lacking:
         return ""
     return (

@@ -106,11 +106,11 @@ class AddFieldSink(PartialSink):
         from pymilvus import DataType
 
         name, kind = self._fields.name(which), DataType[which.type]
-        target = self._target
+        target, room = self._target, length(which, self._target.profile.key)
         try:
             target.milvus.raw(
                 lambda client, limit: client.add_collection_field(
-                    target.name, name, kind, timeout=limit, nullable=True, **length(which)
+                    target.name, name, kind, timeout=limit, nullable=True, **room
                 )
             )
         except backend_errors() as error:

@@ -53,14 +53,16 @@ def as_labels(page: ScalarPage, fields: LabelFields, *, always_text: bool = Fals
     """The labels of a page of our fields, without rows that no run has labelled.
 
     The page may lack fields that came with a later version; an optional one that no row has is
-    None. ``always_text``: its column holds the empty text where no run has given one.
+    None. ``always_text``: its column holds the empty text where no run has given one, which counts
+    as none, but for a field that says something by it.
     """
     ours = _ours(page, fields).tolist()
     columns: dict[str, np.ndarray] = {}
     for which in LABEL_FIELDS:
         held = page.values.get(fields.name(which))
         values = [None if held is None else held[i] for i in ours]
-        held_by_any = any(_is_set(v) if always_text else v is not None for v in values)
+        given = _is_set if always_text and not which.of_key else _is_there
+        held_by_any = any(map(given, values))
         if not which.optional or held_by_any:
             columns[which.column] = _array(which, values)
     return LabelBatch(keys=page.keys[ours], **columns)
@@ -122,6 +124,10 @@ def _ours(page: ScalarPage, fields: LabelFields) -> Int64Array:
         ],
         np.int64,
     )
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None
 
 
 def _is_set(value: Any) -> bool:

@@ -6,8 +6,8 @@ collection of an earlier collection of the same name is not taken for that of th
 
     docs_cluster_labels: <primary key as in docs>, cluster_id, cluster_probability, ...
 
-It has columns for all our fields, the optional ones too: it is ours alone, old servers cannot add a
-column later, and one that holds the empty text costs next to nothing.
+It has columns for all our fields, the optional ones too. One that an earlier version has made may
+lack an optional field; it serves those who do not want that field.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from vdbcluster.adapters.milvus.expressions import Key, in_batches, key_in
 from vdbcluster.adapters.milvus.profile import count_rows, is_loaded
 from vdbcluster.adapters.milvus.source import FEW, MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback.columns import label_columns
-from vdbcluster.adapters.milvus.writeback.fields import length
 from vdbcluster.adapters.milvus.writeback.index import index_labels
 from vdbcluster.adapters.milvus.writeback.own import LABELS_OF, labels_of
 from vdbcluster.adapters.milvus.writeback.rows import as_labels, as_rows, keyed
 from vdbcluster.adapters.milvus.writeback.sending import send
+from vdbcluster.adapters.milvus.writeback.side_schema import side_schema
 from vdbcluster.adapters.milvus.writeback.tally import Job, Tally
 from vdbcluster.adapters.milvus.writeback.target import Target
 from vdbcluster.adapters.milvus.writeback.wire import send_columns, sends_columns
@@ -39,6 +39,7 @@ from vdbcluster.model.arrays import BoolArray, Int64Array, Keys
 from vdbcluster.model.labels import (
     LABEL_FIELDS,
     LabelBatch,
+    LabelField,
     LabelFields,
     RowStatus,
     WriteOutcome,
@@ -47,7 +48,6 @@ from vdbcluster.model.labels import (
 
 SIDE_ROWS = 8192
 """Rows in a call to a side collection, where nothing can be lost but time."""
-DEFAULT_KEY_LENGTH = 65_535
 
 
 def side_name(collection: str, fields: LabelFields) -> str:
@@ -76,6 +76,7 @@ class SideSink:
         self._name = setup.way.target
         self._written: list[Keys] = []
         self._untouched = False  # made by us, and nothing written yet
+        self._no_column: tuple[LabelField, ...] = ()
 
     @property
     def way(self) -> WriteWay:
@@ -123,6 +124,10 @@ class SideSink:
         self._target.check()
         if not self._usable():
             self._milvus.ask(f"creating {self._name!r}", self._create)
+        columns = self._milvus.ask(f"describing {self._name!r}", self._field_names)
+        self._no_column = tuple(
+            f for f in LABEL_FIELDS if f.optional and self._setup.fields.name(f) not in columns
+        )
         self._load(wait=False)  # labels can be written meanwhile; reading them back waits
 
     def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
@@ -202,7 +207,7 @@ class SideSink:
 
     def _put(self, batch: LabelBatch, client: Any, limit: float) -> None:
         fields, target = self._setup.fields, self._target
-        batch = batch.texts_only()
+        batch = batch.texts_only().without(self._no_column)
         if sends_columns(client):
             columns = label_columns(batch, fields, target.profile.key, self._placeholder)
             database = self._milvus.address.database
@@ -277,24 +282,8 @@ class SideSink:
         client.create_index(self._name, index, timeout=limit, sync=False)  # loading waits for it
 
     def _create(self, client: Any, limit: float) -> None:
-        from pymilvus import DataType
-
         if client.has_collection(self._name, timeout=limit):
             client.drop_collection(self._name, timeout=limit)
-        key, fields = self._target.profile.key, self._setup.fields
-        is_text = key.type == "VARCHAR"
-        schema = client.create_schema(
-            auto_id=False,
-            enable_dynamic_field=False,
-            description=f"Labels of the rows of {self._target.name}, by vdbcluster",
-        )
-        schema.add_field(
-            key.name,
-            DataType[key.type],
-            is_primary=True,
-            **({"max_length": key.max_length or DEFAULT_KEY_LENGTH} if is_text else {}),
-        )
-        for which in LABEL_FIELDS:
-            schema.add_field(fields.name(which), DataType[which.type], **length(which))
-        schema.add_field(self._placeholder, DataType.FLOAT_VECTOR, dim=2)
+        profile, fields = self._target.profile, self._setup.fields
+        schema = side_schema(client, profile, fields, self._placeholder)
         client.create_collection(self._name, schema=schema, timeout=limit)

@@ -72,7 +72,10 @@ def command(backend: Backend, collection_name: str, tmp_path: Path) -> Command:
     def run(*arguments: str) -> Any:
         named = arguments[0] not in ("explain", "rollback")
         where = ["--uri", backend.uri, *(["-c", collection_name] if named else [])]
-        bare = arguments[0] == "clusters" and arguments[1] != "show"
+        bare = arguments[0] == "dense" or arguments[:2] in (
+            ("clusters", "list"),
+            ("clusters", "rename"),
+        )
         runs = [] if bare else ["--runs-dir", str(tmp_path / "runs")]
         done = CliRunner().invoke(app, [*arguments, *where, *runs])
         if isinstance(done.exception, VdbclusterError):

@@ -137,6 +137,8 @@ app.command()(
     with_settings(
         "milvus",
         "dense",
+        "commentary",
+        "chat",
         neighbors=(
             "engine",
             "n_neighbors",
@@ -148,7 +150,7 @@ app.command()(
             "memory_mb",
         ),
         duplicates=("texts", "most", "chance"),
-        explain=("keywords", "n_keywords", "n_grams", "stop_words", "dictionary", "han"),
+        explain=("commentary", "keywords", "n_keywords", "n_grams", *WORDS),
         write=("accept_mismatch",),
         run=("seed", "text_field"),
     )(dense)

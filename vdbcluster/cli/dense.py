@@ -17,6 +17,7 @@ from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 
 if TYPE_CHECKING:
+    from vdbcluster.pipeline.commentary_forecast import Forecast
     from vdbcluster.pipeline.dense import Group
     from vdbcluster.wiring.dense import Dense
 
@@ -36,13 +37,17 @@ def dense(
     name: Annotated[
         str, typer.Option("--name", help="What these files are called.")
     ] = "dense-groups",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask a language model without asking you first.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more.")] = False,  # noqa: ARG001
 ) -> None:
     """List the densest small groups: what is said again and again; changes nothing.
 
     Most rows are in no group. Density: how many times nearer the rows of a group have their
-    neighbours than rows usually have. Duplicates count once, unless --no-distinct.
+    neighbours than rows usually have. Duplicates count once, unless --no-distinct. With
+    --commentary a language model names the groups, and the interesting ones rise.
 
     Example: vdbcluster dense -c opinions --max-cluster-size 50 --output groups
     """
@@ -50,10 +55,14 @@ def dense(
     observer = TerminalObserver()
     if settings.milvus.collection:
         observer.note(f"Looking for dense groups in {settings.milvus.collection} ...")
+    from vdbcluster.cli.commentary import agreed_to
     from vdbcluster.wiring.dense import dense as find
     from vdbcluster.wiring.dense import save
 
-    found = find(settings, observer)
+    def agree(told: Forecast) -> bool:
+        return agreed_to(told, settings.chat, yes=yes)
+
+    found = find(settings, observer, agree=agree)
     if output is not None:
         for place in save(found, output, name):
             observer.note(f"written to {place}")

@@ -6,25 +6,27 @@ only where they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vdbcluster.adapters.group_files import GroupRow, MemberRow, write_groups
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import UsageError
+from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.cards import Commentary
+from vdbcluster.pipeline.commentary import Commenting, commented
+from vdbcluster.pipeline.commentary_forecast import forecast
 from vdbcluster.pipeline.copies import text_field, texts_of
 from vdbcluster.pipeline.dense import Group, Words, dense_rows, ranked, told
+from vdbcluster.pipeline.explain import Agree
 from vdbcluster.pipeline.recipe import wanted_neighbors
 from vdbcluster.ports import Observer
+from vdbcluster.wiring.commenting import open_commenting
 from vdbcluster.wiring.evaluation import find_graph, read_rows
 from vdbcluster.wiring.explaining import tokenizer_of
 from vdbcluster.wiring.main_job import open_bench
-
-Judge = Callable[[Sequence[Group]], Mapping[int, Commentary]]
-"""Says what groups are about, by the id of their cards; those it leaves out are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,36 @@ class Dense:
         }
 
 
-def dense(settings: Settings, observer: Observer, *, judge: Judge | None = None) -> Dense:
+def dense(settings: Settings, observer: Observer, *, agree: Agree = lambda _: True) -> Dense:
     """List the groups of the collection that ``settings`` name.
 
-    Raises ``UsageError`` if there are too few rows for a group, or too few neighbours.
+    ``agree`` is asked what a commentary may take, if there is to be one. Raises ``UsageError`` if
+    there are too few rows for a group, or too few neighbours.
     """
+    with ExitStack() as stack:
+        # A wrong key or prompt is told before a row is read.
+        asked = settings.explain.commentary
+        commenting = stack.enter_context(open_commenting(settings, observer)) if asked else None
+        found = _found(settings, observer)
+        if commenting is None or not found.groups:
+            return replace(found, groups=ranked(found.groups, None))
+        said = _judged(commenting, found.groups, agree, observer)
+        return replace(found, groups=ranked(found.groups, said))
+
+
+def _judged(
+    commenting: Commenting, groups: Sequence[Group], agree: Agree, observer: Observer
+) -> dict[int, Commentary]:
+    """What a language model says of each group, by the id of its card."""
+    cards = [group.card for group in groups]
+    if not agree(forecast(commenting, cards)):
+        raise RefusedError("not confirmed; the language model was not asked")
+    told = commented(commenting, cards, observer)
+    return {card.id: card.commentary for card in told.cards if card.commentary is not None}
+
+
+def _found(settings: Settings, observer: Observer) -> Dense:
+    """The groups before anybody has judged them."""
     wanted = settings.dense
     with open_bench(settings, observer) as bench:
         copies_in = text_field(settings, bench.source.found) if wanted.distinct else ""
@@ -72,14 +99,13 @@ def dense(settings: Settings, observer: Observer, *, judge: Judge | None = None)
         words = Words(bench.source, field, tokenizer_of(settings.explain))
         groups = told(found, words, settings, observer)
         name = bench.source.found.name
-    said = judge(groups) if judge and groups else None
     return Dense(
         collection=name,
         rows=len(rows),
         copies=found.copies,
         neighbors=subject.engine,
         text_field=field,
-        groups=ranked(groups, said),
+        groups=tuple(groups),
         unlisted=found.unlisted,
     )
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from tests.fault_server import DIM, FaultServer, error, not_a_number, vector_of, vectors_of
-from vdbcluster.adapters.embedding.cache import FILE, CachedEmbedder, VectorStore, identity
+from vdbcluster.adapters.embedding.cache import FILE, KIND, CachedEmbedder, identity
+from vdbcluster.adapters.endpoint.store import Store
 from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import BackendError, UsageError
 from vdbcluster.model.arrays import Float32Array
@@ -214,7 +215,7 @@ def foreign(folder: Path) -> None:
 
 
 def truncated(folder: Path) -> None:
-    VectorStore(folder).close()
+    Store(folder, KIND).close()
     data = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(data[:5000])
 

@@ -7,13 +7,13 @@ line.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from vdbcluster.adapters.endpoint.trouble import WrongAnswerError
+from vdbcluster.adapters.endpoint.body import json_object, not_what
 from vdbcluster.ports.chat import NoAnswerError
 
+WHAT = "no chat completion"
 SHOWN = 160
 """Characters of a refusal, or of something that is no answer, that are repeated."""
 
@@ -31,12 +31,12 @@ class Completion:
 
 def read_completion(body: bytes) -> Completion:
     """The first choice; some servers send its text in parts."""
-    answer = _parsed(body)
+    answer = json_object(body, WHAT)
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise WrongAnswerError(f"the answer is no chat completion but {_excerpt(body)}")
+        raise not_what(body, WHAT)
     usage = answer.get("usage")
     told = usage if isinstance(usage, dict) else {}
     return Completion(
@@ -62,17 +62,6 @@ def checked_text(found: Completion, limit: int) -> str:
     return found.text
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        kind = "an HTML page" if body.lstrip()[:1] == b"<" else "no complete JSON"
-        raise WrongAnswerError(f"the answer is {kind}: {_excerpt(body)}") from error
-    if not isinstance(answer, dict):
-        raise WrongAnswerError(f"the answer is no chat completion but {_excerpt(body)}")
-    return answer
-
-
 def _text(content: Any) -> str:
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
@@ -87,7 +76,3 @@ def _count(told: Any) -> int | None:
 
 def _line(text: str) -> str:
     return repr(" ".join(text.split())[:SHOWN])
-
-
-def _excerpt(body: bytes) -> str:
-    return _line(body[: 4 * SHOWN].decode("utf-8", "replace"))

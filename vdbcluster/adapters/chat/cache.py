@@ -16,21 +16,18 @@ format, temperature, seed, effort. Refusals and answers that were cut off are no
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
 
 from vdbcluster.adapters.endpoint.address import identity_of
+from vdbcluster.adapters.endpoint.lenient import LenientStore
 from vdbcluster.adapters.endpoint.store import Kind, Store, key_of
 from vdbcluster.config.chat import ChatSettings
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.chat import Answer, Chat, ChatUsage, Question
-
-T = TypeVar("T")
 
 FILE = "answers.sqlite"
 KIND = Kind("answers", FILE, "answers", "answer", 0x76646341, 1, "--chat-cache")
@@ -59,14 +56,9 @@ class CachedChat:
     ) -> None:
         self._chat = chat
         self._identity = identity
-        self._warn = warn
         self._lock = threading.Lock()
         self._cached = 0
-        self._store: Store | None = None
-        try:
-            self._store = Store(folder, KIND)
-        except UsageError as error:
-            warn(f"{error}; going on without")
+        self._store = LenientStore(_opened(folder, warn), warn)
 
     @property
     def description(self) -> str:
@@ -97,21 +89,18 @@ class CachedChat:
                 self._cached += 1
             return Answer(text, cached=True)
         answer = self._chat.ask(question)
-        self._with_store(lambda store: store.put({key: _packed(answer.text)}))
+        self._store.put({key: _packed(answer.text)})
         return answer
 
     def forget(self, question: Question) -> None:
         """See ``ports.Chat``."""
-        self._with_store(lambda store: store.drop(self._key(question)))
+        self._store.drop(self._key(question))
         self._chat.forget(question)
 
     def close(self) -> None:
         """See ``ports.Chat``."""
         self._chat.close()
-        with self._lock:
-            store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        self._store.close()
 
     def _key(self, question: Question) -> bytes:
         whole = [
@@ -124,26 +113,15 @@ class CachedChat:
         return key_of(f"{self._identity}\0{json.dumps(whole, sort_keys=True)}")
 
     def _kept(self, key: bytes) -> str | None:
-        found = self._with_store(lambda store: store.get([key])) or {}
-        return _unpacked(found.get(key))
+        return _unpacked(self._store.get([key]).get(key))
 
-    def _with_store(self, work: Callable[[Store], T]) -> T | None:
-        """``work``, while there is a store; it is given up when it fails."""
-        store = self._store
-        if store is None:
-            return None
-        try:
-            return work(store)
-        except sqlite3.Error as error:
-            self._give_up(store, error)
-            return None
 
-    def _give_up(self, store: Store, error: sqlite3.Error) -> None:
-        with self._lock:
-            mine, self._store = self._store is store, None
-        if mine:  # the first who finds out, and nobody has closed it
-            store.close()
-            self._warn(f"the cache of answers {store.path} fails ({error}); going on without")
+def _opened(folder: Path, warn: Callable[[str], None]) -> Store | None:
+    try:
+        return Store(folder, KIND)
+    except UsageError as error:
+        warn(f"{error}; going on without")
+        return None
 
 
 def _packed(text: str) -> bytes:

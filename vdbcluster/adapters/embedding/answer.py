@@ -8,14 +8,16 @@ Promise: anything that is not one vector of the right dimension for each text is
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from vdbcluster.adapters.endpoint.body import json_object, not_what
 from vdbcluster.adapters.endpoint.trouble import WrongAnswerError
 from vdbcluster.model.arrays import Float32Array
+
+WHAT = "no list of embeddings"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +30,10 @@ class Answer:
 
 def read_answer(body: bytes, expected: int, dim: int | None) -> Answer:
     """``expected`` vectors of ``dim`` (None: any), by their ``index``, not by their place."""
-    answer = _parsed(body)
+    answer = json_object(body, WHAT)
     items = answer.get("data")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise WrongAnswerError(f"the answer is no list of embeddings but {_excerpt(body)}")
+        raise not_what(body, WHAT)
     vectors = _stacked(_in_order(items, expected))
     if dim is not None and vectors.shape[1] != dim:
         raise WrongAnswerError(f"the answer has vectors of dimension {vectors.shape[1]}, not {dim}")
@@ -43,17 +45,6 @@ def told_tokens(answer: dict[str, Any]) -> int | None:
     usage = answer.get("usage")
     told = usage.get("total_tokens", usage.get("prompt_tokens")) if isinstance(usage, dict) else 0
     return told if isinstance(told, int) and told > 0 else None
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        kind = "an HTML page" if body.lstrip()[:1] == b"<" else "no complete JSON"
-        raise WrongAnswerError(f"the answer is {kind}: {_excerpt(body)}") from error
-    if not isinstance(answer, dict):
-        raise WrongAnswerError(f"the answer is no list of embeddings but {_excerpt(body)}")
-    return answer
 
 
 def _in_order(items: list[dict[str, Any]], expected: int) -> list[Any]:
@@ -83,7 +74,3 @@ def _decoded(embedding: Any) -> Float32Array:
     if isinstance(embedding, str):
         return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4").astype(np.float32)
     return np.array(embedding, np.float32)
-
-
-def _excerpt(body: bytes) -> str:
-    return repr(" ".join(body[:300].decode("utf-8", "replace").split())[:100])

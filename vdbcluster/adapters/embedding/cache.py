@@ -17,26 +17,23 @@ many local servers answer to any model's name.
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from vdbcluster.adapters.embedding.batches import slices
 from vdbcluster.adapters.embedding.check import gathered
 from vdbcluster.adapters.endpoint.address import identity_of
+from vdbcluster.adapters.endpoint.lenient import LenientStore
 from vdbcluster.adapters.endpoint.store import Kind, Store, key_of
 from vdbcluster.config.ingest import EmbedSettings
 from vdbcluster.errors import BackendError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.records import EmbedUsage
 from vdbcluster.ports.embedder import BatchLimits, Embedder, TextsRefusedError
-
-T = TypeVar("T")
 
 FILE = "embeddings.sqlite"
 KIND = Kind("embeddings", FILE, "vectors", "vector", 0x76646243, 1, "--embed-cache")
@@ -56,27 +53,6 @@ def identity(settings: EmbedSettings) -> str:
     )
 
 
-class VectorStore:
-    """Vectors by key; threads may share it. ``UsageError`` if the folder cannot be used."""
-
-    def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, KIND)
-
-    def get(self, keys: Sequence[bytes]) -> dict[bytes, Float32Array]:
-        """The vectors that are there. Raises ``sqlite3.Error``."""
-        found = self._store.get(keys).items()
-        return {key: vector for key, blob in found if (vector := _vector(blob)) is not None}
-
-    def put(self, keys: Sequence[bytes], vectors: Float32Array) -> None:
-        """Keep vectors; on disk when it returns, all or none. Raises ``sqlite3.Error``."""
-        blobs = [vector.astype("<f4").tobytes() for vector in vectors]
-        self._store.put(dict(zip(keys, blobs, strict=True)))
-
-    def close(self) -> None:
-        """Nobody may use the store any more."""
-        self._store.close()
-
-
 class CachedEmbedder:
     """``Embedder`` around an ``Embedder``; see the module."""
 
@@ -85,9 +61,8 @@ class CachedEmbedder:
     ) -> None:
         self._embedder = embedder
         self._folder = folder
-        self._store: VectorStore | None = VectorStore(folder)
+        self._store = LenientStore(Store(folder, KIND), warn)
         self._identity = identity
-        self._warn = warn
         self._lock = threading.Lock()
         self._cached = 0
         self._dim: int | None = None
@@ -111,7 +86,7 @@ class CachedEmbedder:
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """See ``ports.Embedder``. A text that comes twice in a call counts as cached as well."""
         keys = [self._key(text) for text in texts]
-        vectors = self._with_store(lambda store: store.get(keys)) or {}
+        vectors = self._kept(keys)
         self._check_dimension(vectors.values())
         missing = [(key, text) for key, text in zip(keys, texts, strict=True) if key not in vectors]
         asked = list(dict(missing).items())
@@ -130,10 +105,7 @@ class CachedEmbedder:
     def close(self) -> None:
         """See ``ports.Embedder``."""
         self._embedder.close()
-        with self._lock:
-            store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        self._store.close()
 
     def _key(self, text: str) -> bytes:
         return key_of(f"{self._identity}\0{text}")
@@ -154,28 +126,12 @@ class CachedEmbedder:
             keys = [key for key in keys if key not in faults]
         if keys:
             self._check_dimension(fresh[:1])
-            self._with_store(lambda store: store.put(keys, fresh))
+            self._store.put(dict(zip(keys, map(_blob, fresh), strict=True)))
         vectors |= dict(zip(keys, fresh, strict=True))
 
-    def _with_store(self, work: Callable[[VectorStore], T]) -> T | None:
-        """``work``, while there is a store; it is given up when it fails."""
-        store = self._store
-        if store is None:
-            return None
-        try:
-            return work(store)
-        except sqlite3.Error as error:
-            self._give_up(error)
-            return None
-
-    def _give_up(self, error: sqlite3.Error) -> None:
-        with self._lock:
-            store, self._store = self._store, None
-        if store is not None:  # the first who finds out, and nobody has closed it
-            store.close()
-            self._warn(
-                f"the cache of embeddings {self._folder / FILE} fails ({error}); going on without"
-            )
+    def _kept(self, keys: Sequence[bytes]) -> dict[bytes, Float32Array]:
+        found = self._store.get(keys).items()
+        return {key: vector for key, blob in found if (vector := _vector(blob)) is not None}
 
     def _check_dimension(self, vectors: Iterable[Float32Array]) -> None:
         with self._lock:
@@ -187,6 +143,10 @@ class CachedEmbedder:
                         f"{self._dim}: the cache {self._folder} knows another model by this name; "
                         "delete it, or name another folder with --embed-cache"
                     )
+
+
+def _blob(vector: Float32Array) -> bytes:
+    return vector.astype("<f4").tobytes()
 
 
 def _vector(blob: object) -> Float32Array | None:

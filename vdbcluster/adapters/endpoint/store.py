@@ -52,6 +52,7 @@ class Store:
     def __init__(self, folder: Path, kind: Kind) -> None:
         """Open or make the file; ``UsageError`` if it cannot be used or is somebody else's."""
         self.path = folder / kind.file
+        self.what = kind.what
         self._kind = kind
         self._lock = threading.Lock()
         try:

@@ -135,6 +135,8 @@ def test_a_card_and_the_facts_are_plain(learnt: Learnt) -> None:
     assert Card.from_json(json.loads(json.dumps(card.to_json()))).features == told
     assert {lift["name"] for lift in told["lifts"]} <= {"price", "brand"}
     assert all(lift["low"] > 1 for lift in told["lifts"])
+    assert all(lift in told["lift_table"] for lift in told["lifts"])
+    assert len(told["lift_table"]) > len(told["lifts"])
     assert told["lifts"][0]["told"].startswith("price from ")
     assert card_features(learnt, 5) is None
     small = card_features(learnt, 9)

@@ -10,7 +10,13 @@ from vdbcluster.cli.console import output, plain_table, print_pairs, print_table
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render import print_json
-from vdbcluster.cli.render_cards import commentary_pairs, copies_pairs, headline, in_order
+from vdbcluster.cli.render_cards import (
+    commentary_pairs,
+    copies_pairs,
+    headline,
+    in_order,
+    unique_pairs,
+)
 from vdbcluster.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,11 +77,20 @@ def print_explained(found: Explained) -> None:
             ("terms", told["terms"] or "-"),
             *copies_pairs(told),
             *commentary_pairs(told.get("commentary")),
+            *unique_pairs(found.cards),
             ("kept in", kept),
         ],
     )
     console.print()
-    table = plain_table("id", "rows", "what it is", left=("id", "what it is"))
+    judged = any(card.commentary and card.commentary.model for card in found.cards)
+    headings = ("id", "rows", *(("interest",) if judged else ()), "what it is")
+    table = plain_table(*headings, left=("id", "what it is"))
     for card in in_order(found.cards):
-        table.add_row(card.path or str(card.id), f"{card.size:,}", printable(headline(card)))
+        interest = card.commentary.interestingness if card.commentary else None
+        table.add_row(
+            card.called,
+            f"{card.size:,}",
+            *(("-" if interest is None else str(interest),) if judged else ()),
+            printable(headline(card)),
+        )
     print_table(console, table)

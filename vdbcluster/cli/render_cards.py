@@ -157,6 +157,14 @@ def copies_pairs(told: Mapping[str, Any]) -> Pairs:
         yield "outliers", f"{odd['outliers']:,}, and {odd['potential_outliers']:,} potential ones"
 
 
+def unique_pairs(cards: Iterable[Card]) -> Pairs:
+    """The clusters that bring a perspective of their own."""
+    for card in cards:
+        if card.commentary is not None and card.commentary.unique:
+            said = card.commentary
+            yield f"unique {card.called}", f"{said.name}: {said.unique}"
+
+
 def commentary_pairs(told: Mapping[str, Any] | None) -> Pairs:
     """What the language model was asked and what it took."""
     if told is None:

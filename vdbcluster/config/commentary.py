@@ -19,6 +19,11 @@ class CommentarySettings(Section):
         "--commentary-language",
         pattern=r"^[^\W\d_][\w ()-]{0,39}$",
     )
+    inner: bool = setting(
+        False,
+        "Ask about the clusters within clusters (--recurse) as well.",
+        "--commentary-inner",
+    )
     refresh: bool = setting(
         False,
         "Ask anew about every cluster that has changed at all; otherwise one that still has most "

@@ -125,7 +125,7 @@ class Commentary:
 class Card:
     """One cluster. ``path``: of a cluster within another, such as ``3/1``; else empty.
 
-    ``features``: as ``features.ClusterImportance.to_json``, None where fields were not looked at.
+    ``features``: as ``pipeline.features.card_features``, None where fields were not looked at.
     ``n_duplicates``: members that could go, as ``copies`` (the largest sets) tell;
     ``n_outliers``: members that are outliers or potential ones, the first of them in ``odd``.
     Both are None where nobody looked.

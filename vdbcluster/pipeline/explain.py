@@ -188,18 +188,18 @@ def _as_before(made: Explaining, manifest: RunManifest, cards: Sequence[Card]) -
 def _commented(
     made: Explaining, commenting: Commenting, found: Explained, keys: Keys, observer: Observer
 ) -> Explained:
-    """With what a language model says of the whole clusters; ``keys``: of rows that there are."""
+    """With what a language model says of the clusters; ``keys``: of rows that there are."""
     runs, manifest = made.adapters.runs, found.manifest
-    whole = [card for card in found.cards if not card.path]
-    inner = [card for card in found.cards if card.path]
-    asked = as_asked(whole, () if commenting.settings.refresh else _before(runs, manifest))
+    subject = [card for card in found.cards if commenting.settings.inner or not card.path]
+    rest = found.cards[len(subject) :]  # those within others come last
+    asked = as_asked(subject, () if commenting.settings.refresh else _before(runs, manifest))
     if not made.agree(forecast(commenting, asked)):
         raise RefusedError("not confirmed; the language model was not asked")
     told = commented(commenting, asked, observer)
     runs.save_arrays(manifest.run_id, card_arrays(asked), ASKED)
-    cards = with_commentary(whole, told.cards, keys)
+    cards = with_commentary(subject, told.cards, keys)
     facts = {**manifest.facts["explain"], "commentary": dict(told.facts)}
-    return record(made.adapters, manifest, [*cards, *inner], facts, observer)
+    return record(made.adapters, manifest, [*cards, *rest], facts, observer)
 
 
 def _before(runs: RunStore, manifest: RunManifest) -> tuple[Card, ...]:

@@ -109,21 +109,25 @@ def card_features(learnt: Learnt, cluster: int) -> dict[str, Any] | None:
     """``Card.features`` of one cluster: its ``ClusterImportance`` as JSON, and ``lifts``.
 
     ``lifts``: values of the fields that are told and are more frequent here than among all rows,
-    the surest first. None for a cluster that was not looked at.
+    the surest first; ``lift_table``: all values of all fields. None for a cluster that was not
+    looked at.
     """
     found = learnt.report.get(cluster)
     if found is None:
         return None
     told = {effect.feature.name for effect in found.features}
-    mine = (lift for lift in learnt.lifts if lift.cluster == cluster and lift.name in told)
-    top = sorted((lift for lift in mine if lift.low > 1), key=lambda lift: -lift.low)[:TOP_LIFTS]
+    mine = [lift for lift in learnt.lifts if lift.cluster == cluster]
+    sure = (lift for lift in mine if lift.name in told and lift.low > 1)
+    top = sorted(sure, key=lambda lift: -lift.low)[:TOP_LIFTS]
     return {
         **found.to_json(),
-        "lifts": [
-            {**lift.to_json(), "share": lift.share, "overall": lift.overall, "told": lift.told}
-            for lift in top
-        ],
+        "lifts": list(map(_lift, top)),
+        "lift_table": list(map(_lift, mine)),
     }
+
+
+def _lift(lift: Lift) -> dict[str, Any]:
+    return {**lift.to_json(), "share": lift.share, "overall": lift.overall, "told": lift.told}
 
 
 def save_classifiers(runs: RunStore, run_id: str, classifiers: Classifiers) -> None:

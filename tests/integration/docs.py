@@ -15,19 +15,21 @@ def make_docs(path: str) -> None:
     client.close()
 
 
-def fill_docs(client: MilvusClient, name: str) -> None:
+def fill_docs(client: MilvusClient, name: str, *, dynamic: bool = True) -> None:
     """The same collection under any name, on any backend."""
     rng = np.random.default_rng(0)
     centers = rng.normal(0, 3, (CLUSTERS, DIM))
     each = ROWS // CLUSTERS
     vectors = np.concatenate([rng.normal(c, 0.4, (each, DIM)) for c in centers])
-    make_empty(client, name, DIM, "COSINE")
+    make_empty(client, name, DIM, "COSINE", dynamic=dynamic)
     client.insert(name, [{"id": i, "vector": v} for i, v in enumerate(vectors.astype(np.float32))])
 
 
-def make_empty(client: MilvusClient, name: str, dim: int, metric: str) -> None:
+def make_empty(
+    client: MilvusClient, name: str, dim: int, metric: str, *, dynamic: bool = True
+) -> None:
     """An empty collection: ``id``, ``vector`` with a FLAT index, dynamic fields; loaded."""
-    schema = client.create_schema(enable_dynamic_field=True)
+    schema = client.create_schema(enable_dynamic_field=dynamic)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
     index = client.prepare_index_params()

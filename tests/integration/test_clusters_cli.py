@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tests import backends
 from tests.backends import Backend
-from tests.integration.docs import make_docs
+from tests.integration.docs import ROWS, fill_docs, make_docs
 from vdbcluster.cli.app import app
 from vdbcluster.errors import VdbclusterError
 
@@ -59,8 +60,8 @@ class Place:
             return labels_in(client)
 
 
-def labels_in(client: MilvusClient) -> dict[int, int]:
-    rows = client.query("docs", "id >= 0", output_fields=["id", "cluster_id"], limit=16_000)
+def labels_in(client: MilvusClient, name: str = "docs") -> dict[int, int]:
+    rows = client.query(name, "id >= 0", output_fields=["id", "cluster_id"], limit=16_000)
     return {row["id"]: row["cluster_id"] for row in rows}
 
 
@@ -145,6 +146,27 @@ def test_a_merge_is_rolled_back_as_a_run_is(labelled: Place) -> None:
     assert {i: (e["size"], e["state"]) for i, e in after.items()} == {
         i: (e["size"], e["state"]) for i, e in before.items()
     }
+
+
+def test_a_merge_asks_for_no_room_for_paths_where_no_row_has_one(
+    emulated: Callable[[str], Backend], collection_name: str, tmp_path: Path
+) -> None:
+    """A collection without dynamic fields gets the columns that a run wants, and no others."""
+    backend = emulated("2.6")
+    where = ("--uri", backend.uri, "-c", collection_name, "--runs-dir", str(tmp_path / "runs"))
+    with backends.connected(backend) as client:
+        fill_docs(client, collection_name, dynamic=False)
+        for command in (RUN, ("clusters", "merge", "1", "0")):
+            done = CliRunner().invoke(app, [*command, *where])
+            assert done.exit_code == 0, done.exception
+        client.load_collection(collection_name)
+        labels = labels_in(client, collection_name)
+        fields = {field["name"] for field in client.describe_collection(collection_name)["fields"]}
+        client.drop_collection(collection_name)
+    assert len(labels) == ROWS
+    assert 1 not in labels.values()
+    assert "cluster_id" in fields
+    assert "cluster_path" not in fields
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from tests.backends import Backend
 from tests.snapshot import snapshot
 from tests.unit.outcomes import MANIFEST
-from vdbcluster.adapters.memory import MemorySource
 from vdbcluster.adapters.memory_catalogue import MemoryCatalogue
 from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.cli.app import app
@@ -25,7 +24,7 @@ from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry
 from vdbcluster.model.manifest import ClusterRow
 from vdbcluster.pipeline.explain_record import tells_of
-from vdbcluster.wiring.explaining import _text_field
+from vdbcluster.wiring.explaining import named_field
 
 WORDS = (
     ("parcel", "courier", "delivery", "warehouse"),
@@ -134,6 +133,8 @@ def test_what_cannot_be_explained_is_one_line(
 ) -> None:
     with pytest.raises(VdbclusterError, match=r"no row has a text in the field .noth"):
         command("explain", "last", "--text-field", "nothing")
+    with pytest.raises(VdbclusterError, match="holds vectors"):
+        command("explain", "last", "--text-field", "vec")
     with pytest.raises(VdbclusterError, match=r"20010101"):
         command("explain", "20010101", "--text-field", "headline")
     row = client.query(collection_name, "id == 0", output_fields=["vec"])[0]["vec"]
@@ -158,13 +159,12 @@ def test_a_run_that_was_taken_back_is_explained_in_its_record_alone(
     assert all(card["keywords"] for card in told["cards"])
 
 
-def test_texts_are_those_that_are_named_now_or_were_shown_then_or_look_like_it() -> None:
-    bare = MemorySource(MemoryCollection(np.ones((2, 3)))).profile()
+def test_the_field_of_texts_is_the_one_named_now_or_for_the_run() -> None:
     then = replace(MANIFEST, settings={"run": {"text_field": "headline"}})
     now = Settings(run=RunSettings(text_field="body"))
-    assert _text_field(MANIFEST, Settings(), bare) == ""
-    assert _text_field(then, Settings(), bare) == "headline"
-    assert _text_field(then, now, bare) == "body"
+    assert named_field(MANIFEST, Settings()) == ""
+    assert named_field(then, Settings()) == "headline"
+    assert named_field(then, now) == "body"
 
 
 def test_a_catalogue_of_other_clusters_is_left_alone() -> None:

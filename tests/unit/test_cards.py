@@ -24,9 +24,16 @@ from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.cards import Card, Copies, Keyword, Odd, Representatives, Shown
-from vdbcluster.pipeline.cards import CARDS, card_arrays, newest_explanation, recorded_cards
+from vdbcluster.pipeline.cards import (
+    CARDS,
+    Showing,
+    card_arrays,
+    newest_explanation,
+    recorded_cards,
+)
 from vdbcluster.pipeline.explain import Explaining, explain_run
 from vdbcluster.pipeline.explain_record import Explained
+from vdbcluster.pipeline.findings import inner_cards
 from vdbcluster.pipeline.graph_record import GRAPH
 from vdbcluster.pipeline.members import neighborhood, run_members
 
@@ -72,6 +79,30 @@ def test_a_card_shows_members_of_its_own_cluster_with_their_own_texts(tmp_path: 
         assert card.siblings[0].cosine >= card.siblings[1].cosine
 
 
+def test_inner_cards_lie_in_the_cluster_of_their_path_and_layers_have_none(
+    tmp_path: Path,
+) -> None:
+    collection = held()
+    manifest = do(collection, tmp_path)
+    members = run_members(adapters(collection, tmp_path), manifest, Listener(), 1 << 30)
+    show, settings = Showing(members.keys, None), ExplainSettings()
+    halves = np.array([f"{i}/{row % 2}" for row, i in enumerate(members.labels)], object)
+    inside = replace(members, labelled=replace(members.labelled, path=halves))
+    cards = inner_cards(inside, None, show, settings)
+    assert len(cards) == 6
+    for card in cards:
+        assert card.path.startswith(f"{card.id}/")
+        assert card.representatives is not None
+        key = int(card.representatives.medoid.key)
+        assert f"{collection.cluster_id[key]}/{key % 2}" == card.path
+        assert [sibling.called for sibling in card.siblings] == [
+            f"{card.id}/{1 - int(card.path[-1])}"
+        ]
+    of_layers = np.array([f"{(i + 1) % 3}/{i}" for i in members.labels], object)
+    layered = replace(members, labelled=replace(members.labelled, path=of_layers))
+    assert inner_cards(layered, None, show, settings) == []
+
+
 def test_cards_without_texts_say_so_and_show_keys(tmp_path: Path) -> None:
     collection = MemoryCollection(blobs())
     do(collection, tmp_path)
@@ -114,6 +145,8 @@ def test_the_newest_run_that_was_explained_is_the_one_that_is_shown(tmp_path: Pa
     explained(collection, tmp_path, "second")
     assert newest_explanation(runs, manifest.identity, "cluster_").run_id == "second"
     assert newest_explanation(runs, "another", "cluster_").run_id == ""
+    runs.save(replace(runs.load("second"), state="rolled-back"))
+    assert newest_explanation(runs, manifest.identity, "cluster_").run_id == "first"
     assert newest_explanation(runs, manifest.identity, "sub_").run_id == ""
 
 

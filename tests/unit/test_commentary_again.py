@@ -26,7 +26,8 @@ from vdbcluster.pipeline.commentary import Commenting
 from vdbcluster.pipeline.commentary_again import as_asked, much_the_same, still
 from vdbcluster.pipeline.explain import Explaining, explain_run
 from vdbcluster.pipeline.explain_record import Explained
-from vdbcluster.ports.chat import Question
+from vdbcluster.pipeline.rollback import restore_catalogue
+from vdbcluster.ports.chat import NoAnswerError, Question
 
 
 def said(question: Question) -> str:
@@ -134,6 +135,71 @@ def test_a_name_by_people_stays_and_one_by_a_model_follows_the_model(
     commented_on(collection, tmp_path, "first", ScriptedChat(otherwise), catalogue)
     expected = {i: name.replace("All about", "Once more") for i, name in names.items()}
     assert names_in(catalogue) == expected | {min(names): "Ours"}
+
+    former = max(names)
+    back = [names[former]]
+    catalogue.edit(lambda kept: [replace(entry, name=back[0]) for entry in kept.live[-1:]])
+    commented_on(collection, tmp_path, "first", ScriptedChat(otherwise), catalogue)
+    assert names_in(catalogue)[former] == names[former]
+
+
+def test_what_became_of_the_run_meanwhile_stays(
+    collection: MemoryCollection, tmp_path: Path
+) -> None:
+    catalogue, runs = catalogue_of(collection), RunDirectory(tmp_path)
+
+    def taken_back(_: object) -> bool:
+        now = runs.load("first")
+        runs.save(replace(now, state="rolled-back", facts={**now.facts, "rollback": {"n": 1}}))
+        return True
+
+    commented_on(collection, tmp_path, "first", ScriptedChat(said), catalogue, agree=taken_back)
+    after = runs.load("first")
+    assert (after.state, after.facts["rollback"]) == ("rolled-back", {"n": 1})
+    assert after.facts["explain"]["commentary"]["told_by_model"] == 3
+    assert not any(names_in(catalogue).values())
+
+
+def test_a_model_that_fails_later_takes_nothing_away(
+    collection: MemoryCollection, tmp_path: Path
+) -> None:
+    first = commented_on(collection, tmp_path, "first", ScriptedChat(said))
+
+    def silent(_: Question) -> str:
+        raise NoAnswerError("the model refused")
+
+    again = commented_on(collection, tmp_path, "first", ScriptedChat(silent))
+    for before, now in zip(first.cards, again.cards, strict=True):
+        assert before.commentary is not None
+        assert now.commentary is not None
+        assert now.commentary.name == before.commentary.name
+        assert "refused" in now.commentary.notes[-1]
+
+
+def test_rolled_back_the_clusters_lose_what_was_said_of_the_run_but_not_what_people_said(
+    collection: MemoryCollection,
+) -> None:
+    identity = collection.identity
+    old = tuple(CatalogueEntry(i, 5, 0, keywords=("old",), name="Old") for i in range(3))
+    before = Catalogue(old, "r1", identity)
+    after = Catalogue(tuple(replace(entry, size=9) for entry in old), "r2", identity)
+    held = MemoryCatalogue(collection)
+    held.replace(after)
+    names = ("By a model", "By people", "Old")
+    held.edit(
+        lambda kept: [
+            replace(entry, name=name, description=name, keywords=("new",))
+            for entry, name in zip(kept.live, names, strict=True)
+        ]
+    )
+    said_then = {"0": ["By a model", "By a model"], "1": ["By a model", "By a model"]}
+    assert restore_catalogue(held, before, after, said_then) == ""
+    back = held.read()
+    assert back is not None
+    assert [entry.keywords for entry in back.entries] == [("old",)] * 3
+    assert [entry.name for entry in back.entries] == ["Old", "By people", "Old"]
+    assert [entry.description for entry in back.entries] == ["", "By people", "Old"]
+    assert [entry.size for entry in back.entries] == [5, 5, 5]
 
 
 def card_of(words: str, size: int = 100) -> Card:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 from tests.data import embeddings, table
 from tests.silent import SILENT
 from tests.unit.assign_bench import EACH, AssignBench
-from tests.unit.test_duplicates import planted, sets_of
+from tests.unit.test_duplicates import planted
 from tests.unit.test_run import adapters, blobs, do
+from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.memory_collection import MemoryCollection
+from vdbcluster.adapters.tokenizers import ScriptTokenizer
 from vdbcluster.cli.render_copies import copies_lines
 from vdbcluster.config.settings import load_settings
-from vdbcluster.duplicates import Duplicates, find_duplicates
+from vdbcluster.duplicates import Duplicates, DuplicateSet, find_duplicates
+from vdbcluster.duplicates.sets import gathered
 from vdbcluster.duplicates.standing import KEPT, UNKNOWN, as_before
 from vdbcluster.errors import UsageError
 from vdbcluster.model.labels import LabelBatch
@@ -34,6 +38,7 @@ from vdbcluster.pipeline.copies import (
     standing,
 )
 from vdbcluster.pipeline.edits import relabelling
+from vdbcluster.pipeline.explain import Explaining, explain_run
 from vdbcluster.pipeline.rollback import roll_back_run
 from vdbcluster.wiring import library
 
@@ -47,15 +52,15 @@ def graph_of(points: np.ndarray, k: int = 12):  # type: ignore[no-untyped-def]
     return library.neighbors(points, n_neighbors=k, metric="euclidean")
 
 
-def answers(before: np.ndarray, found: Duplicates) -> None:
-    """What every set must be, whatever was kept before."""
+def answers(found: Duplicates, duplicate_of: np.ndarray) -> None:
+    """What must be, whatever was kept before."""
+    assert ((duplicate_of >= 0).sum()) == found.counts()["surplus"]
     for each in (*found.exact, *found.near):
-        assert each.representative in each.members
-        assert each.distances[each.members == each.representative] == 0
-        assert len(each.reasons) == len(each)
-        assert ((each.scores >= 0) & (each.scores <= 1)).all()
-    target = found.duplicate_of[found.duplicate_of >= 0]
-    assert (found.duplicate_of[target] == -1).all()
+        said = duplicate_of[each.members]
+        (kept,) = set(said[said >= 0].tolist())  # a set has one row to keep, the same for all
+        assert duplicate_of[kept] == -1
+    for each in found.near:
+        assert np.isin(duplicate_of[each.members], [-1, *each.members]).all()
 
 
 @hypothesis_settings(max_examples=15, deadline=None)
@@ -66,22 +71,17 @@ def test_the_sets_stay_and_keep_what_they_kept(points: np.ndarray, seed: int) ->
     rng, n = np.random.default_rng(seed), len(points)
     before = rng.choice([KEPT, UNKNOWN, *range(n)], n)
 
-    stood = as_before(found, points, graph.metric, before)
+    stood = as_before(found, before)
 
-    answers(before, stood)
-    assert sets_of(stood) == sets_of(found)
-    assert (as_before(found, points, graph.metric, np.full(n, UNKNOWN)).duplicate_of
-            == found.duplicate_of).all()  # fmt: skip
-    settled = np.where(stood.duplicate_of >= 0, stood.duplicate_of, KEPT)
-    again = as_before(found, points, graph.metric, settled)
-    assert (again.duplicate_of == stood.duplicate_of).all()
+    answers(found, stood)
+    assert (as_before(found, np.full(n, UNKNOWN)) == found.duplicate_of).all()
+    assert (as_before(found, np.where(stood >= 0, stood, KEPT)) == stood).all()
 
 
 def test_of_several_kept_rows_the_one_most_rows_point_to_stays() -> None:
     points = np.concatenate([blobs(20), np.repeat(blobs(20)[:1], 5, axis=0)])
     graph, last = graph_of(points), len(points) - 1
-    names = np.arange(100, 165)
-    found = find_duplicates(graph, points, keys=names)
+    found = find_duplicates(graph, points)
     rows = [0, *range(60, 65)]
     assert found.duplicate_of[rows].tolist() == [-1, 0, 0, 0, 0, 0]
     before = np.full(len(points), UNKNOWN)
@@ -93,14 +93,27 @@ def test_of_several_kept_rows_the_one_most_rows_point_to_stays() -> None:
     ):
         before[:] = UNKNOWN
         before[list(then)] = list(then.values())
-        stood = as_before(found, points, graph.metric, before, names=names)
-        (only,) = stood.exact
-        assert only.representative == kept
-        reasons = dict(zip(only.members.tolist(), only.reasons, strict=True))
-        assert all(f"row {100 + kept}" in reasons[row] for row in rows if row != kept)
+        stood = as_before(found, before)
+        assert stood[rows].tolist() == [-1 if row == kept else kept for row in rows]
     never = np.arange(len(points)) == 0
-    stood = as_before(found, points, graph.metric, np.full(len(points), UNKNOWN), never=never)
-    assert stood.duplicate_of[rows].tolist() == [60, -1, 60, 60, 60, 60]
+    stood = as_before(found, np.full(len(points), UNKNOWN), never=never)
+    assert stood[rows].tolist() == [60, -1, 60, 60, 60, 60]
+
+
+def test_a_set_of_very_many_equal_rows_takes_memory_by_row_not_by_pair() -> None:
+    n = 50_000
+    members, nothing = np.arange(n), np.zeros(n)
+    one = DuplicateSet("equal vectors", members, 0, nothing, nothing, ())
+    found = gathered([one], [], n, 0.5)
+    before = np.where(members == 7, KEPT, 7)
+    tracemalloc.start()
+    try:
+        stood = as_before(found, before)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert stood.tolist() == [-1 if row == 7 else 7 for row in range(n)]
+    assert peak < 200 * n
 
 
 def copied(n: int = 40, keys: object = None) -> MemoryCollection:
@@ -189,6 +202,22 @@ def test_a_rollback_takes_marks_back(tmp_path: Path) -> None:
     assert (held.run_ids == before).all()
 
 
+def test_cards_keep_the_rows_that_the_marks_keep(tmp_path: Path) -> None:
+    held = copied(keys=np.arange(1000, 1143))
+    do(held, tmp_path, settings=MARK)
+    held.insert([1, 2], np.stack([held.vectors[0]] * 2))  # lower keys: kept, were it the first time
+    do(held, tmp_path, settings=MARK, run_id="second")
+    marked = dict(zip(held.keys.tolist(), held.duplicate_of.tolist(), strict=True))
+    opened = adapters(held, tmp_path)
+    made = Explaining(opened, ScriptTokenizer(detector=Py3LangId()), MARK, text_field="")
+    cards = explain_run(made, opened.runs.load("second"), SILENT).cards
+    copies = [each for card in cards for each in card.copies]
+    assert {1, 2, 1120} in [set(each.others) for each in copies if each.kept.key == 1000]
+    for each in copies:
+        assert marked[each.kept.key] == ""
+        assert {marked[key] for key in each.others} == {str(each.kept.key)}
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_few_rows_are_marked_too(tmp_path: Path, n: int) -> None:
     held = MemoryCollection(np.ones((n, 4), np.float32).reshape(n, 4))
@@ -239,7 +268,9 @@ def test_real_duplicates_cluster_by_cluster() -> None:
     same = texts[found.duplicate_of[twice & (found.duplicate_of >= 0)]]
     assert (same == texts[twice & (found.duplicate_of >= 0)]).mean() > 0.98
 
-    shown, counts = copies_by_cluster(found, keys, labels), n_copies(found, labels)
+    kept = standing(found, keys, [])
+    assert (kept == found.duplicate_of).all()
+    shown, counts = copies_by_cluster(found, kept, keys, labels), n_copies(kept, labels)
     assert sum(counts.values()) == facts["duplicates"]["surplus"]
     for cluster, sets in shown.items():
         assert 0 < len(sets) <= 5
@@ -252,7 +283,7 @@ def test_real_duplicates_cluster_by_cluster() -> None:
     for cluster, rows in told.items():
         assert len(rows) == min(5, many[cluster])
         assert [one.score for one in rows] == sorted((one.score for one in rows), reverse=True)
-    written = marks(standing(found, vectors, graph.metric, keys, []), keys)
+    written = marks(kept, keys)
     assert {str(key) for key in keys} >= set(written[written != ""])
 
 

@@ -234,6 +234,21 @@ def test_a_merge_writes_the_rows_now_and_is_a_run(job: EditedJob) -> None:
     assert (again.rows, again.entry.size) == (0, 2 * N)
 
 
+def test_where_no_row_has_a_path_a_merge_writes_none(job: EditedJob) -> None:
+    """A collection without room for paths must not be asked to hold empty ones."""
+
+    class WithoutPaths(MemorySink):
+        def stored(self, keys: Keys | None = None) -> Iterator[LabelBatch]:
+            return (replace(batch, path=None) for batch in super().stored(keys))
+
+        def write(self, batch: LabelBatch, partition: str) -> WriteOutcome:
+            if batch.path is not None:
+                raise UsageError("there is no room for paths")
+            return super().write(batch, partition)
+
+    assert job.merge(2, 0, sink=WithoutPaths(job.held)).report.written == N
+
+
 def test_runs_keep_to_a_merge(job: EditedJob) -> None:
     job.merge(2, 0)
     second = job.run()

@@ -12,7 +12,7 @@ from tests.unit.outcomes import MANIFEST
 from vdbcluster.adapters.memory_runs import MemoryRuns
 from vdbcluster.graph.among import among
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
-from vdbcluster.pipeline.graph_record import GRAPH, forget_others, graph_arrays, recorded_graph
+from vdbcluster.pipeline.graph_record import GRAPH, graph_arrays, keep_graph, recorded_graph
 
 
 def a_graph(n: int, k: int, seed: int) -> NeighborGraph:
@@ -32,18 +32,26 @@ def test_it_comes_back_as_it_was() -> None:
     assert back.metric == "chord"
     np.testing.assert_array_equal(back.indices, graph.indices)
     np.testing.assert_array_equal(back.distances, graph.distances)
+    whole = graph_arrays(graph)
+    for damage in (
+        {"metric": np.array(["foo"], object)},
+        {"metric": np.empty(0, object)},
+        {"indices": graph.indices + np.int32(20)},
+        {"distances": np.full_like(graph.distances, np.nan)},
+    ):
+        runs.save_arrays(MANIFEST.run_id, whole | damage, GRAPH)
+        assert recorded_graph(runs, MANIFEST.run_id) is None
     runs.save_arrays(MANIFEST.run_id, {"indices": graph.indices}, GRAPH)
     assert recorded_graph(runs, MANIFEST.run_id) is None
 
 
 def test_of_one_selection_the_last_is_kept_and_no_other_selection_is_touched() -> None:
-    runs, arrays = MemoryRuns(), graph_arrays(a_graph(4, 2, 0))
+    runs, graph = MemoryRuns(), a_graph(4, 2, 0)
+    runs.save_arrays("nobody", graph_arrays(graph), GRAPH)
     other = {"filter": "year > 2000"}
-    for name, selection in (("a", {}), ("b", {}), ("c", other)):
-        runs.save(replace(MANIFEST, run_id=name, selection=selection))
-        runs.save_arrays(name, arrays, GRAPH)
-    runs.save_arrays("nobody", arrays, GRAPH)
-    forget_others(runs, runs.load("b"))
+    for name, selection in (("a", {}), ("c", other), ("b", {})):
+        runs.save(replace(MANIFEST, run_id=name, selection=selection, state="planned"))
+        keep_graph(runs, runs.load(name), graph)
     assert sorted(runs.having(GRAPH)) == ["b", "c", "nobody"]
 
 

@@ -13,6 +13,7 @@ from tests.contract.test_runs import MANIFEST
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest, RunState
+from vdbcluster.pipeline.paths import free_numbers
 from vdbcluster.wiring.history import age, found_run, history, listed, removable, started
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
@@ -129,6 +130,26 @@ def test_what_is_needed_stays() -> None:
     ]
     assert days(removable(runs, keep=0, now=NOW)) == [4, 5, 6, 7]
     assert days(removable([*runs, made(8, "planned")], keep=0, now=NOW)) == [1, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("state", ["written", "writing", "rolled-back"])
+def test_the_numbers_within_clusters_that_were_given_stay_known(state: RunState) -> None:
+    def numbered(day: int, free: int, state: RunState = "written") -> RunManifest:
+        facts = {"clustering": {}, "kept": {}, "recursion": {"free": {"3": free}}}
+        return made(day, state, facts=facts)
+
+    plain = {"clustering": {}, "kept": {}}
+    runs = [
+        numbered(1, 2),
+        numbered(2, 5, state),
+        numbered(3, 9, "dry-run"),
+        *(made(day, facts=plain) for day in (4, 5)),
+        made(6, "planned"),
+    ]
+    gone = removable(runs, keep=0, now=NOW)
+    assert days(gone) == [1, 3, 4]
+    left = [one for one in runs if one not in gone]
+    assert free_numbers(left, runs[0]) == free_numbers(runs, runs[0]) == {"3": 5}
 
 
 def test_each_selection_counts_for_itself() -> None:

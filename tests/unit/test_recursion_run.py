@@ -90,6 +90,17 @@ def test_without_it_no_path_is_left_and_rolling_back_restores_them(bench: Assign
     assert bench.labels() == before
 
 
+def test_a_number_that_was_rolled_back_is_not_given_again(bench: AssignBench) -> None:
+    """Somebody may have seen it."""
+    bench.run("plain", load_settings({"cluster": COARSE}))
+    bench.run("inside", INSIDE)
+    assert Counter(paths(bench)) == {"0/2": EACH, "0/3": EACH, "1": EACH}
+    bench.roll_back("inside")
+    assert set(paths_of_any(bench)) == {""}
+    bench.run("again", INSIDE)
+    assert Counter(paths(bench)) == {"0/4": EACH, "0/5": EACH, "1": EACH}
+
+
 def paths_of_any(bench: AssignBench) -> list[str]:
     return bench.held.path.tolist()
 

@@ -15,12 +15,15 @@ from vdbcluster.cli.printable import printable
 from vdbcluster.cli.render import print_json
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
+from vdbcluster.model.lines import one_line
 
 if TYPE_CHECKING:
     from vdbcluster.pipeline.commentary_forecast import Forecast
     from vdbcluster.pipeline.dense import Group
     from vdbcluster.wiring.dense import Dense
 
+SHOWN = 200
+"""Characters of a text; the terminal cuts it off before."""
 NAME_COLUMNS = 30
 """Room for a name; the rest of the line is for the text in the middle of the group."""
 
@@ -115,13 +118,9 @@ def _table(groups: tuple[Group, ...]) -> Table:
             f"{group.density:.2f}",
             *([interest] if judged else []),
             printable(group.name) or "-",
-            printable(_one_line(group.members[0].text)) or printable(str(group.members[0].key)),
+            one_line(group.members[0].text or "", SHOWN) or printable(str(group.members[0].key)),
         )
     return table
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "")[:500].split())
 
 
 def _check(output: Path | None, name: str) -> None:

@@ -99,7 +99,8 @@ def _copies(card: Card) -> Pairs:
 def _odd(card: Card) -> Pairs:
     if not card.n_outliers:
         return
-    yield "outliers", f"{card.n_outliers:,} rows hardly belong anywhere"
+    rows = "1 row is" if card.n_outliers == 1 else f"{card.n_outliers:,} rows are"
+    yield "outliers", f"{rows} or may be out of place"
     for row in card.odd[:ROWS]:
         yield "", f"{_row(Shown(row.key, row.text))} ({row.reason})"
 
@@ -178,3 +179,5 @@ def commentary_pairs(told: Mapping[str, Any] | None) -> Pairs:
         f"{used['prompt_tokens']:,} tokens and {used['answer_tokens']:,} of answers{cost}",
     )
     yield from _listed("", [f"{i}: {why}" for i, why in list(told["failed"].items())[:ROWS]])
+    if told["unanswered_pairs"]:
+        yield "", f"{told['unanswered_pairs']:,} comparisons had no usable answer"

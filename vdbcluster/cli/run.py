@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,10 @@ from vdbcluster.model.manifest import RunManifest, is_assignment, unwritten_cata
 from vdbcluster.model.run_id import new_run_id
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.telemetry import reported
+
+if TYPE_CHECKING:
+    from vdbcluster.pipeline.commentary_forecast import Forecast
+    from vdbcluster.pipeline.explain_record import Explained
 
 CHANGES = 3
 """Exit code of a plan that has something to write."""
@@ -60,14 +64,13 @@ def run(
             gated=not yes,
             confirm=agreeing(yes=yes),
         )
-        if not settings.explain.after_run or manifest.state != "written":
+        if settings.explain.after_run and manifest.state == "written":
+            report.manifest = _shown_and_explained(
+                settings, observer, manifest, yes=yes, as_json=as_json
+            )
+        else:
             _show(manifest, as_json=as_json)
             check_written(manifest)
-            return
-        if not as_json:
-            print_run(manifest)
-        check_written(manifest)
-        report.manifest = _explained(settings, observer, run_id, as_json=as_json)
 
 
 def plan(
@@ -123,26 +126,44 @@ def _made(settings: Settings, observer: Observer, **how: Any) -> RunManifest:
     return run_job(settings, observer, **how)
 
 
-def _explained(
-    settings: Settings, observer: Observer, run_id: str, *, as_json: bool
+def _shown_and_explained(
+    settings: Settings, observer: Observer, manifest: RunManifest, *, yes: bool, as_json: bool
 ) -> RunManifest:
-    """Cards of the clusters of a run that has written its labels, and its record with them."""
+    """The record of a run that has written, with its explanation; JSON is printed once."""
     from vdbcluster.cli.explain import print_explained
-    from vdbcluster.wiring.explaining import explain_job
 
+    if not as_json:
+        print_run(manifest)
+    told = manifest
     try:
-        found = explain_job(run_id, settings, observer)
-    except VdbclusterError as error:
-        raise VdbclusterError(
-            f"the labels are written, but the clusters are not explained: {error}; vdbcluster "
-            f"explain {run_id} does it"
-        ) from error
-    if as_json:
-        print_json(found.manifest.to_json())
-    else:
+        check_written(manifest)
+        found = _explained(settings, observer, manifest.run_id, yes=yes)
+        told = found.manifest
+    finally:
+        if as_json:
+            print_json(told.to_json())
+    if not as_json:
         output().print()
         print_explained(found)
-    return found.manifest
+    return told
+
+
+def _explained(settings: Settings, observer: Observer, run_id: str, *, yes: bool) -> Explained:
+    from vdbcluster.cli.commentary import agreed_after_run
+    from vdbcluster.wiring.explaining import explain_job
+
+    asked = settings.explain.commentary
+
+    def agree(told: Forecast) -> bool:
+        return agreed_after_run(told, settings.chat, observer, yes=yes)
+
+    try:
+        return explain_job(run_id, settings, observer, agree=agree)
+    except VdbclusterError as error:
+        raise VdbclusterError(
+            f"the labels are written, but the clusters are not wholly explained: {error}; "
+            f"vdbcluster explain {run_id}{' --commentary' * asked} finishes it"
+        ) from error
 
 
 def agreeing(*, yes: bool) -> Callable[[LabelPlan], bool]:

@@ -1,4 +1,5 @@
 """What a language model is asked of the clusters, and what of its answers may stand on a card.
 
-Pure: texts in, texts out. Nobody is asked here; see ``pipeline.commentary``.
+Texts in, texts out; nothing is read but the prompt files that come with the package. Nobody is
+asked here; see ``pipeline.commentary``.
 """

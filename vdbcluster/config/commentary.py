@@ -27,7 +27,7 @@ class CommentarySettings(Section):
     refresh: bool = setting(
         False,
         "Ask anew about every cluster that has changed at all; otherwise one that still has most "
-        "of its words and size keeps what was said of it.",
+        "of its words and size is asked about as it was, which the cache of answers knows.",
         "--commentary-refresh",
     )
     prompts: Path | None = setting(

@@ -16,7 +16,6 @@ from vdbcluster.errors import BackendError, CollectionChangedError, RefusedError
 from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.pipeline.beside import beside, minded
-from vdbcluster.pipeline.graph_record import forget_others
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.planning import Planned
 from vdbcluster.pipeline.read import check_same
@@ -79,8 +78,6 @@ def apply_run(made: Planned, outlets: Outlets, observer: Observer) -> RunManifes
             )
         journal.facts["write"] = asdict(report)
         written = journal.record("written")
-        if not made.partial:
-            forget_others(journal.runs, written)
         if made.catalogue is None or outlets.catalogue is None:
             return written
         with journal.timed("catalogue"):

@@ -151,7 +151,7 @@ def recorded_cards(runs: RunStore, run_id: str, part: str = CARDS) -> tuple[Card
     """``VdbclusterError`` if the run was not explained, or by another version."""
     try:
         return tuple(Card.from_json(json.loads(t)) for t in runs.load_arrays(run_id, part)["cards"])
-    except (KeyError, ValueError) as error:
+    except (VdbclusterError, KeyError, ValueError) as error:
         raise VdbclusterError(
             f"the cards of run {run_id} cannot be read ({error}); vdbcluster explain {run_id} "
             "makes them again"
@@ -161,12 +161,13 @@ def recorded_cards(runs: RunStore, run_id: str, part: str = CARDS) -> tuple[Card
 def newest_explanation(
     runs: RunStore, identity: str, prefix: object, part: str = CARDS
 ) -> Explanation:
-    """Of the newest run that was explained, of those that labelled this collection.
+    """Of the newest run that was explained, of those whose labels this collection has or had.
 
     ``identity``: see ``CollectionProfile.identity``; ``prefix``: of the fields that hold labels.
     """
     found = [manifest for run_id in runs.having(part) for manifest in _readable(runs, run_id)]
-    ours = [m for m in found if m.identity == identity and label_prefix(m) == prefix]
+    written = [manifest for manifest in found if manifest.state == "written"]
+    ours = [m for m in written if m.identity == identity and label_prefix(m) == prefix]
     if not ours:
         return Explanation()
     newest = max(ours, key=lambda manifest: (manifest.started, manifest.run_id))

@@ -2,7 +2,8 @@
 
 In: cards of now, cards as a model was last asked about. Out: cards to ask about; the commentary on
 the cards of now. Promise: where nothing of note has changed, the question is the very same, so that
-its answer is known and costs nothing; no claim cites a row that is gone.
+its answer is known and costs nothing; no claim cites a row that is gone; what a model has said is
+not lost because it fails later.
 
 Keywords, representatives and sizes move a little with every row that comes or goes. A cluster is
 much the same while it has ``SAME_WORDS`` of the words that it had, and between half and twice as
@@ -10,7 +11,8 @@ many rows. It is then asked about as it was: what is compared with is always wha
 seen, so that small changes cannot add up unseen.
 
     asked = as_asked(cards, recorded_cards(runs, before, ASKED))
-    cards = with_commentary(cards, commented(made, asked, observer).cards, members.keys)
+    told = answered(asked, commented(made, asked, observer).cards)     # to be recorded as ASKED
+    cards = with_commentary(cards, told, members.keys)
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from vdbcluster.model.cards import Card, Claim, Commentary
 from vdbcluster.model.catalogue import RowKey
 
 ASKED = "asked"
-"""Part of the record of a run: cards as a model was asked about them."""
+"""Part of the record of a run: cards as a model was asked about them, and what it said."""
 SAME_WORDS = 0.6
 MOST_GROWTH = 2
 
@@ -37,7 +39,11 @@ def as_asked(cards: Sequence[Card], before: Iterable[Card]) -> list[Card]:
 
 
 def _standing(card: Card, before: Card | None) -> Card:
-    return before if before is not None and much_the_same(card, before) else card
+    if before is None:
+        return card
+    if much_the_same(card, before):
+        return before
+    return replace(card, commentary=card.commentary or before.commentary)
 
 
 def much_the_same(card: Card, before: Card) -> bool:
@@ -51,6 +57,19 @@ def much_the_same(card: Card, before: Card) -> bool:
 def _shown(card: Card) -> list[RowKey]:
     shown = card.representatives
     return [] if shown is None else [row.key for row in (shown.medoid, *shown.central)]
+
+
+def answered(asked: Sequence[Card], told: Sequence[Card]) -> list[Card]:
+    """``told``, but with the former commentary of ``asked`` where a model failed this time."""
+    return [_answered(before, card) for before, card in zip(asked, told, strict=True)]
+
+
+def _answered(before: Card, card: Card) -> Card:
+    former, now = before.commentary, card.commentary
+    if former is None or not former.model or now is None or now.model:
+        return card
+    note = f"asked again in vain: {now.trouble}"
+    return replace(card, commentary=replace(former, notes=(*former.notes, note)))
 
 
 def with_commentary(cards: Sequence[Card], told: Sequence[Card], keys: Keys) -> list[Card]:

@@ -6,8 +6,8 @@ Promise: nothing is read or written here, but for texts where they are asked for
 the same rows keeps the same ones.
 
     found, odd, facts = odd_and_copied(graph, points, vectors, keys, settings, labels=ids)
-    copies_by_cluster(found, keys, ids)
-    marks(standing(found, points, metric, keys, sink.stored()), keys)
+    kept = standing(found, keys, sink.stored())
+    marks(kept, keys), copies_by_cluster(found, kept, keys, ids)
 """
 
 from __future__ import annotations
@@ -115,20 +115,14 @@ def texts_of(source: VectorSource, keys: Keys, field: str) -> Iterator[str | Non
         yield from source.texts(keys[start : start + TEXTS], field)
 
 
-def standing(
-    found: Duplicates,
-    points: Float32Array,
-    metric: str,
-    keys: Keys,
-    stored: Iterable[LabelBatch],
-) -> Duplicates:
-    """The same sets, each with the row to keep that labels ``stored`` before say, if they do.
+def standing(found: Duplicates, keys: Keys, stored: Iterable[LabelBatch]) -> Int64Array:
+    """The row to keep instead of each, -1 for rows to keep: that which labels ``stored`` before
+    say, if they do.
 
     A row whose key is the empty text is never kept while another can be: nobody could name it.
     """
     nameless = np.array([key == "" for key in keys.tolist()], np.bool_)
-    before = _before(keys, stored)
-    return as_before(found, points, metric, before, never=nameless, names=keys)
+    return as_before(found, _before(keys, stored), never=nameless)
 
 
 def _before(keys: Keys, stored: Iterable[LabelBatch]) -> Int64Array:
@@ -148,33 +142,41 @@ def said(keys: Keys, stored: Iterable[LabelBatch], otherwise: str | None = "") -
     return found
 
 
-def marks(found: Duplicates, keys: Keys) -> NDArray[Any]:
-    """What is written of each row, ``(n,) object`` of ``str``: see ``LabelBatch.duplicate_of``."""
+def marks(duplicate_of: Int64Array, keys: Keys) -> NDArray[Any]:
+    """What is written of each row, ``(n,) object`` of ``str``: see ``LabelBatch.duplicate_of``.
+
+    ``duplicate_of (n,)``: as of ``standing``.
+    """
     written = np.full(len(keys), "", object)
-    rows = np.flatnonzero(found.duplicate_of >= 0)
-    written[rows] = [str(key) for key in keys[found.duplicate_of[rows]].tolist()]
+    rows = np.flatnonzero(duplicate_of >= 0)
+    written[rows] = [str(key) for key in keys[duplicate_of[rows]].tolist()]
     return written
 
 
 def copies_by_cluster(
-    found: Duplicates, keys: Keys, labels: Int64Array, most: int = SHOWN
+    found: Duplicates,
+    duplicate_of: Int64Array,
+    keys: Keys,
+    labels: Int64Array,
+    most: int = SHOWN,
 ) -> dict[int, tuple[Copies, ...]]:
     """The largest sets of each cluster by its id, -1 for noise; texts are left out.
 
-    A set belongs to the cluster of the row that it keeps, and has all its rows. Clusters without
-    any are left out.
+    ``duplicate_of (n,)``: as of ``standing``. A set belongs to the cluster of the row that it
+    keeps, and has all its rows. Clusters without any are left out.
     """
     sets: dict[int, list[Copies]] = {}
     for each in _outermost(found):
-        mine = sets.setdefault(int(labels[each.representative]), [])
+        (kept,) = each.members[duplicate_of[each.members] < 0].tolist()
+        mine = sets.setdefault(int(labels[kept]), [])
         if len(mine) < most:
-            mine.append(_copies(each, keys))
+            mine.append(_copies(each, kept, keys))
     return {cluster: tuple(mine) for cluster, mine in sets.items()}
 
 
-def n_copies(found: Duplicates, labels: Int64Array) -> dict[int, int]:
+def n_copies(duplicate_of: Int64Array, labels: Int64Array) -> dict[int, int]:
     """How many rows of each cluster could go, -1 for noise; clusters without any are left out."""
-    return _counted(labels[found.duplicate_of >= 0])
+    return _counted(labels[duplicate_of >= 0])
 
 
 def odd_by_cluster(
@@ -203,10 +205,10 @@ def _outermost(found: Duplicates) -> list[DuplicateSet]:
     return sorted([*found.near, *alone], key=lambda each: (-len(each), int(each.members[0])))
 
 
-def _copies(each: DuplicateSet, keys: Keys) -> Copies:
-    others = each.members[each.members != each.representative]
-    kept = Shown(plain_key(keys[each.representative]))
-    return Copies(each.kind, kept, tuple(plain_key(key) for key in keys[others]))
+def _copies(each: DuplicateSet, kept: int, keys: Keys) -> Copies:
+    others = each.members[each.members != kept]
+    shown = Shown(plain_key(keys[kept]))
+    return Copies(each.kind, shown, tuple(plain_key(key) for key in keys[others]))
 
 
 def _counted(labels: Int64Array) -> dict[int, int]:

@@ -230,7 +230,8 @@ def relabelling(
 ) -> LabelPlan:
     """The rows that have the label ``cluster``, as they are and with ``into`` in its place.
 
-    What lies in it gets paths in the other one, with numbers from ``free`` on.
+    What lies in it gets paths in the other one, with numbers from ``free`` on. Where no row has a
+    path none is written: there may be no room for any.
     """
     mine = [batch.keys[batch.cluster_id == cluster] for batch in stored]
     keys = np.unique(np.concatenate(mine)) if mine else np.empty(0, np.int64)
@@ -241,6 +242,6 @@ def relabelling(
         plan.old.texts_only().without(plan.old.lacking()),
         cluster_id=np.full(n, into, np.int64),
         run_ids=np.full(n, run_id, object),
-        path=moved(plan.old, stored, into, free),
+        path=None if plan.old.path is None else moved(plan.old, stored, into, free),
     )
     return replace(plan, new=new, changed=np.ones(n, np.bool_))

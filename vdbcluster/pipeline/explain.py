@@ -31,7 +31,7 @@ from vdbcluster.pipeline.cards import (
     recorded_cards,
 )
 from vdbcluster.pipeline.commentary import Commenting, commented
-from vdbcluster.pipeline.commentary_again import ASKED, as_asked, with_commentary
+from vdbcluster.pipeline.commentary_again import ASKED, answered, as_asked, with_commentary
 from vdbcluster.pipeline.commentary_forecast import Forecast, forecast
 from vdbcluster.pipeline.copies import (
     copies_by_cluster,
@@ -39,6 +39,7 @@ from vdbcluster.pipeline.copies import (
     n_odd,
     odd_and_copied,
     odd_by_cluster,
+    standing,
     texts_of,
 )
 from vdbcluster.pipeline.explain_record import Explained, record
@@ -56,6 +57,7 @@ Texts = Sequence[str | None]
 class Explaining:
     """What ``explain_run`` works with; ``text_field``: whose words are counted, empty for none.
 
+    ``named``: whether somebody said so; a field that only looks like it may turn out empty.
     ``commenting``: the language model, None for no commentary; ``agree`` is asked what it may take.
     """
 
@@ -63,6 +65,7 @@ class Explaining:
     tokenizer: Tokenizer
     settings: Settings
     text_field: str
+    named: bool = True
     commenting: Commenting | None = None
     agree: Agree = lambda _: True
 
@@ -120,11 +123,13 @@ def _texts(made: Explaining, keys: Keys, observer: Observer) -> Texts | None:
         for text in texts_of(made.adapters.source, keys, made.text_field):
             texts.append(text)
             progress.advance(1)
-    if not any(texts):
-        raise UsageError(
-            f"no row has a text in the field {made.text_field!r}; name another with --text-field"
-        )
-    return texts
+    if any(texts):
+        return texts
+    told = f"no row has a text in the field {made.text_field!r}"
+    if made.named and texts:
+        raise UsageError(f"{told}; name another with --text-field")
+    observer.warn(f"{told}, so there are no keywords")
+    return None
 
 
 def _with_copies(
@@ -142,10 +147,11 @@ def _with_copies(
         probabilities=members.labelled.probability.astype(float),
         texts=texts if settings.texts else None,
     )
+    kept = standing(copied, keys, [members.labelled])  # a card says what the marks say
     more = replace(
         found,
-        copies=copies_by_cluster(copied, keys, labels),
-        n_copies=n_copies(copied, labels),
+        copies=copies_by_cluster(copied, kept, keys, labels),
+        n_copies=n_copies(kept, labels),
         odd=odd_by_cluster(odd, keys, labels),
         n_odd=n_odd(odd, labels),
     )
@@ -196,8 +202,9 @@ def _commented(
     if not made.agree(forecast(commenting, asked)):
         raise RefusedError("not confirmed; the language model was not asked")
     told = commented(commenting, asked, observer)
-    runs.save_arrays(manifest.run_id, card_arrays(asked), ASKED)
-    cards = with_commentary(subject, told.cards, keys)
+    said = answered(asked, told.cards)
+    runs.save_arrays(manifest.run_id, card_arrays(said), ASKED)
+    cards = with_commentary(subject, said, keys)
     facts = {**manifest.facts["explain"], "commentary": dict(told.facts)}
     return record(made.adapters, manifest, [*cards, *rest], facts, observer)
 

@@ -1,27 +1,32 @@
 """Where what was found about clusters is kept: the record of the run, and the catalogue.
 
-In: cards, facts. Out: ``Explained``. Promise: names and descriptions that people gave stay. A name
-counts as a model's, and is replaced by its next one, only if the record of a run says that a model
-gave it to this cluster and it was not changed since.
+In: cards, facts. Out: ``Explained``. Promise: of the record only ``facts["explain"]`` changes, on
+top of whatever became of the run meanwhile. Names and descriptions that people gave stay: one
+counts as a model's, and is replaced by its next one, only while the newest record says that it is
+what the model gave to this cluster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from vdbcluster.model.cards import Card
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, fitted
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.adapters import Adapters
-from vdbcluster.pipeline.cards import CARDS, card_arrays
+from vdbcluster.pipeline.cards import CARDS, card_arrays, label_prefix
 from vdbcluster.ports import Observer, RunStore
 from vdbcluster.ports.catalogue import ClusterCatalogue
 
-NAMES = "names"
-"""Fact of an explanation: by cluster the names and descriptions that a model has given to it."""
-Said = Mapping[int, set[str]]
+EXPLAIN = "explain"
+NAMES, AT = "names", "at"
+"""Facts of an explanation: by cluster the texts of the catalogue that are a model's, and when."""
+STAYING = ("commentary", "features")
+"""Facts that stay where they are not found anew."""
+Said = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +44,61 @@ def record(
     facts: Mapping[str, Any],
     observer: Observer,
 ) -> Explained:
-    """Cards and facts into the record of the run, words and names into the catalogue."""
-    adapters.runs.save_arrays(manifest.run_id, card_arrays(cards), CARDS)
-    names = manifest.facts.get("explain", {}).get(NAMES, {})
-    told: dict[str, Any] = {**facts, NAMES: _names(names, cards)}
-    # Recorded before the catalogue has them, so that no name is taken for that of people.
-    draft = replace(manifest, facts={**manifest.facts, "explain": {**told, "catalogue": ""}})
-    adapters.runs.save(draft)
-    told["catalogue"] = _store(adapters, manifest, cards, observer)
-    final = replace(manifest, facts={**manifest.facts, "explain": told})
-    adapters.runs.save(final)
+    """Cards and facts into the record of the run, words and names into the catalogue.
+
+    A run that was taken back meanwhile is recorded, and its catalogue left alone.
+    """
+    runs, run_id = adapters.runs, manifest.run_id
+    runs.save_arrays(run_id, card_arrays(cards), CARDS)
+    before, news = said_by_models(runs, manifest), _said(cards)
+    # Recorded before the catalogue has them, so that no name of a model is taken for a person's.
+    either = {i: [*before.get(i, []), *news.get(i, [])] for i in (before | news)}
+    draft = _saved(runs, run_id, {**facts, NAMES: either, "catalogue": ""})
+    name = _store(adapters, draft, cards, before, observer)
+    final = _saved(runs, run_id, {**facts, NAMES: before | news, "catalogue": name})
     return Explained(final, tuple(cards))
 
 
-def _names(before: Mapping[str, list[str]], cards: Sequence[Card]) -> dict[str, list[str]]:
-    """With those of these cards, as a catalogue has room for them."""
-    found = {cluster: list(texts) for cluster, texts in before.items()}
+def _saved(runs: RunStore, run_id: str, facts: Mapping[str, Any]) -> RunManifest:
+    """The record as it is now, with these facts of the explanation."""
+    now = runs.load(run_id)
+    earlier = now.facts.get(EXPLAIN, {})
+    staying = {name: earlier[name] for name in STAYING if name in earlier}
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    told = replace(now, facts={**now.facts, EXPLAIN: {**staying, **facts, AT: at}})
+    runs.save(told)
+    return told
+
+
+def said_by_models(runs: RunStore, manifest: RunManifest) -> Said:
+    """Texts that a model gave to clusters with these labels, as the newest record has them."""
+    found: list[Mapping[str, Any]] = [
+        one.facts[EXPLAIN]
+        for one in runs.every()
+        if one.identity == manifest.identity
+        and label_prefix(one) == label_prefix(manifest)
+        and NAMES in one.facts.get(EXPLAIN, {})
+    ]
+    found.sort(key=lambda facts: str(facts.get(AT, "")))
+    return dict(found[-1][NAMES]) if found else {}
+
+
+def _said(cards: Sequence[Card]) -> Said:
+    """What a model says of whole clusters, as a catalogue has room for it."""
+    found = {}
     for card in cards:
-        said = card.commentary
-        if said is not None and said.model and not card.path:
-            texts = found.setdefault(str(card.id), [])
-            entry = _said_of(CatalogueEntry(card.id, card.size, 0), card)
-            texts += [text for text in (entry.name, entry.description) if text not in texts]
+        if not card.path and card.commentary is not None and card.commentary.model:
+            entry = _named(CatalogueEntry(card.id, card.size, 0), card)
+            found[str(card.id)] = [entry.name, entry.description]
     return found
 
 
 def _store(
-    adapters: Adapters, manifest: RunManifest, cards: Sequence[Card], observer: Observer
+    adapters: Adapters,
+    manifest: RunManifest,
+    cards: Sequence[Card],
+    by_models: Said,
+    observer: Observer,
 ) -> str:
     """The name of the catalogue that has the words now; empty if none is to have them."""
     if adapters.catalogue is None or manifest.state != "written":
@@ -77,7 +110,6 @@ def _store(
             "the record of that run alone"
         )
         return ""
-    by_models = said_by_models(adapters.runs, manifest.identity)
     catalogue.edit(lambda held: _with_words(held, cards, by_models))
     return catalogue.name
 
@@ -89,17 +121,7 @@ def tells_of(catalogue: ClusterCatalogue, manifest: RunManifest) -> bool:
         return False
     ours = {cluster.id for cluster in manifest.clusters}
     live = {entry.id for entry in held.live}
-    return bool(ours & live) and len(ours & live) * 2 >= len(ours)
-
-
-def said_by_models(runs: RunStore, identity: str) -> Said:
-    """Names and descriptions that models gave to clusters of a collection, as records say."""
-    found: dict[int, set[str]] = {}
-    for one in runs.every():
-        if one.identity == identity:
-            for cluster, texts in one.facts.get("explain", {}).get(NAMES, {}).items():
-                found.setdefault(int(cluster), set()).update(texts)
-    return found
+    return bool(ours & live) == bool(ours) and len(ours & live) * 2 >= len(ours)
 
 
 def _with_words(
@@ -109,8 +131,8 @@ def _with_words(
     for entry in held.live:
         if (card := told.get(entry.id)) is None:
             continue
-        news = _said_of(entry, card) if card.commentary and card.commentary.model else entry
-        ours = by_models.get(entry.id, set()) | {""}
+        news = _named(entry, card) if card.commentary and card.commentary.model else entry
+        ours = {"", *by_models.get(str(entry.id), [])}
         changed = replace(
             entry,
             keywords=card.terms or entry.keywords,
@@ -121,7 +143,24 @@ def _with_words(
             yield changed
 
 
-def _said_of(entry: CatalogueEntry, card: Card) -> CatalogueEntry:
+def unexplained(held: Catalogue, after: Catalogue, by_models: Said) -> Iterable[CatalogueEntry]:
+    """The entries of a run that was explained, as it left them; names by people stay."""
+    for entry in held.entries:
+        left = after.get(entry.id)
+        if left is None:
+            continue
+        ours = by_models.get(str(entry.id), [])
+        back = replace(
+            entry,
+            keywords=left.keywords,
+            name=left.name if entry.name in ours else entry.name,
+            description=left.description if entry.description in ours else entry.description,
+        )
+        if _texts(back) != _texts(entry):
+            yield back
+
+
+def _named(entry: CatalogueEntry, card: Card) -> CatalogueEntry:
     """The entry with the name and description of a model."""
     said = card.commentary
     if said is None:

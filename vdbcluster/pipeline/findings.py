@@ -18,9 +18,10 @@ from vdbcluster.explain.representatives import representatives
 from vdbcluster.explain.vocabulary import vocabulary
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.cards import Card, Keyword
+from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.pipeline.cards import Findings, Showing, cards_of, nearest_clusters
 from vdbcluster.pipeline.members import Members, Neighborhood
-from vdbcluster.pipeline.paths import families
+from vdbcluster.pipeline.paths import families, path_table
 from vdbcluster.ports import Observer
 from vdbcluster.ports.tokens import Tokenizer
 
@@ -87,8 +88,14 @@ def shown(
 def inner_cards(
     members: Members, terms: Terms | None, show: Showing, settings: ExplainSettings
 ) -> list[Card]:
-    """Cards of the clusters within clusters, told from their siblings within the same one."""
+    """Cards of the clusters within clusters, told from their siblings within the same one.
+
+    There are none of layers, whose paths do not begin with the cluster of the row.
+    """
     if members.labelled.path is None:
+        return []
+    first = path_table(members.labelled.path, 1)[:, 0]
+    if ((first != NOISE) & (first != members.labels)).any():
         return []
     cards: list[Card] = []
     for family in families(members.labelled.path):

@@ -1,7 +1,8 @@
 """The record of a run while it grows.
 
 In: a run store, a manifest that says who and what. Out: the same manifest with facts, timings and
-states as they come, stored as a whole each time. Promise: no other code changes a manifest.
+states as they come, stored as a whole each time. Promise: no other code changes a manifest, but for
+the facts of ``explain`` (``explain_record``).
 
     journal = Journal(runs, begun)
     with journal.timed("read"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
+from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.graph.among import among
 from vdbcluster.graph.distance import prepare
 from vdbcluster.model.arrays import Float32Array, Float64Array, Int64Array, Keys
@@ -121,11 +121,10 @@ def _by_language(manifest: RunManifest) -> bool:
 
 
 def _mean(adapters: Adapters, manifest: RunManifest) -> Float64Array | None:
-    """What the run subtracted from the vectors."""
-    try:
-        return adapters.runs.load_arrays(manifest.run_id, "kept").get("mean")
-    except VdbclusterError:
-        return None  # it kept nothing, and so it subtracted nothing
+    """What the run subtracted from the vectors; one that kept nothing subtracted nothing."""
+    if manifest.run_id not in adapters.runs.having("kept"):
+        return None
+    return adapters.runs.load_arrays(manifest.run_id, "kept").get("mean")
 
 
 def _searched(

@@ -28,7 +28,7 @@ from vdbcluster.matching import match
 from vdbcluster.model.arrays import BoolArray, Int64Array, Keys
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.labels import LabelBatch, text_of
-from vdbcluster.model.manifest import RunManifest
+from vdbcluster.model.manifest import RunManifest, RunState
 from vdbcluster.model.matching import Previous
 from vdbcluster.pipeline.aligned import placed
 
@@ -37,6 +37,8 @@ Paths = NDArray[np.object_]
 SEPARATOR = "/"
 LEVELS = 17
 """As many as a path of ours has at most: those of method layers, or a cluster and what is in it."""
+GAVE: tuple[RunState, ...] = ("writing", "written", "rolled-back")
+"""States of runs that may have written the numbers that they gave, if only for a while."""
 STEPS = re.compile(r"-?\d{1,18}(/-?\d{1,18})*", re.ASCII)
 
 
@@ -154,11 +156,12 @@ def _texts(batch: LabelBatch) -> Paths:
 def free_numbers(every: Iterable[RunManifest], begun: RunManifest) -> dict[str, int]:
     """Of each cluster by path the number that an inner one may get.
 
-    As the written runs among ``every`` recorded it that label the same rows as ``begun``.
+    As the runs among ``every`` recorded it that label the same rows as ``begun`` and wrote some, be
+    they rolled back by now: who has seen such a number must not find another cluster under it.
     """
     free: dict[str, int] = {}
     for one in every:
-        if one.state == "written" and _same_labels(one, begun):
+        if one.state in GAVE and _same_labels(one, begun):
             for path, number in one.facts.get("recursion", {}).get("free", {}).items():
                 free[path] = max(int(number), free.get(path, 0))
     return free

@@ -32,7 +32,7 @@ from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.catalogue import Points
 from vdbcluster.pipeline.copies import look, marks, standing
-from vdbcluster.pipeline.graph_record import GRAPH, graph_arrays
+from vdbcluster.pipeline.graph_record import keep_graph
 from vdbcluster.pipeline.held import catalogue_before
 from vdbcluster.pipeline.identity import Found, Identity, described, identified
 from vdbcluster.pipeline.journal import Journal, begin
@@ -268,7 +268,7 @@ class _Planning:
             before = self._catalogue_before()
             identity = identified(found, stored, before, margin=self.settings.cluster.hold)
             ids, clustering = identity.ids, self._gone_into(rows, prepared, identity, stored)
-            copies = self._marks(rows, prepared.points, graph.metric, stored)
+            copies = self._marks(rows, stored)
             plan = plan_labels(
                 rows, clustering, stored, self.journal.run_id, ids=ids, duplicate_of=copies
             )
@@ -279,7 +279,7 @@ class _Planning:
         self.facts["plan"] = plan_facts(plan)
         self.facts["way"] = asdict(sink.way)
         if self.settings.run.keep_graph and graph.n_neighbors:
-            self.journal.runs.save_arrays(self.journal.run_id, graph_arrays(graph), GRAPH)
+            keep_graph(self.journal.runs, self.journal.manifest("planned"), graph)
         self._store(plan, before, after, self._kept(rows, prepared, graph, result, identity))
         return Planned(self.journal, plan, before, after, self.left_out)
 
@@ -305,12 +305,10 @@ class _Planning:
         self.facts["recursion"] = found.facts
         return replace(identity.clustering, paths=found.paths)
 
-    def _marks(
-        self, rows: Rows, points: Float32Array, metric: str, stored: Sequence[LabelBatch]
-    ) -> NDArray[Any] | None:
+    def _marks(self, rows: Rows, stored: Sequence[LabelBatch]) -> NDArray[Any] | None:
         if self.copies is None:
             return None
-        return marks(standing(self.copies, points, metric, rows.keys, stored), rows.keys)
+        return marks(standing(self.copies, rows.keys, stored), rows.keys)
 
     def _store(
         self, plan: LabelPlan, before: Catalogue | None, after: Catalogue | None, kept: Kept | None

@@ -23,6 +23,7 @@ from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, ClusterState
 from vdbcluster.model.labels import LabelBatch, LabelPlan, RowStatus, WriteOutcome
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.adapters import Outlets
+from vdbcluster.pipeline.explain_record import Said, said_by_models, unexplained
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.plan import compared, same_labels
 from vdbcluster.pipeline.read import check_same
@@ -195,17 +196,24 @@ def _retired(entry: CatalogueEntry) -> CatalogueEntry:
 
 
 def restore_catalogue(
-    held: ClusterCatalogue, before: Catalogue | None, after: Catalogue | None
+    held: ClusterCatalogue,
+    before: Catalogue | None,
+    after: Catalogue | None,
+    by_models: Said | None = None,
 ) -> str:
     """Put back what the clusters were; empty, or a line for the user where it was left alone.
 
-    What people have edited since the run stays. ``after``: what the run was to store; None if it
-    left the catalogue as it was.
+    What people have edited since the run stays; what ``explain`` has said of its clusters goes.
+    ``after``: what the run was to store; None if it left the catalogue as it was. ``by_models``:
+    see ``explain_record.said_by_models``.
     """
     if after is None:
         return ""
     now = held.read()
     if now is None or now.run_id == after.run_id:
+        if now is not None:
+            made: Catalogue = after
+            held.edit(lambda kept: unexplained(kept, made, by_models or {}))
         held.replace(catalogue_before(before, after), since=after)
     elif before is not None and now.run_id == before.run_id:
         # The run was killed before it stored its own, or a rollback after it had put this back.
@@ -254,8 +262,8 @@ def roll_back_run(
     journal.facts["rollback"] = asdict(report)
     if not report.clean:
         return journal.manifest(manifest.state)
-    if outlets.catalogue is not None and (
-        told := restore_catalogue(outlets.catalogue(), before, after)
-    ):
-        observer.warn(told)
+    if outlets.catalogue is not None:
+        by_models = said_by_models(outlets.runs, manifest)
+        if told := restore_catalogue(outlets.catalogue(), before, after, by_models):
+            observer.warn(told)
     return journal.record("rolled-back")

@@ -15,14 +15,13 @@ from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.tokenizers import ScriptTokenizer
 from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.config.settings import Settings
-from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.pipeline.explain import Agree, Explaining, explain_run
 from vdbcluster.pipeline.explain_record import Explained
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.commenting import open_commenting
 from vdbcluster.wiring.history import LAST, found_run
-from vdbcluster.wiring.main_job import open_bench
+from vdbcluster.wiring.main_job import check_text_field, open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
 
@@ -41,11 +40,14 @@ def explain_job(
         commenting = stack.enter_context(open_commenting(settings, observer)) if asked else None
         bench = stack.enter_context(open_bench(then, observer))
         adapters = stack.enter_context(bench.looking())
+        named = named_field(manifest, settings)
+        check_text_field(adapters.profile, named)
         made = Explaining(
             adapters=adapters,
             tokenizer=tokenizer_of(settings.explain),
             settings=then.model_copy(update={"duplicates": settings.duplicates}),
-            text_field=_text_field(manifest, settings, adapters.profile),
+            text_field=named or adapters.profile.text_field() or "",
+            named=bool(named),
             commenting=commenting,
             agree=agree,
         )
@@ -68,7 +70,7 @@ def _last(settings: Settings) -> RunManifest:
     return clustered[-1] if clustered else found_run(settings.run.runs_dir, LAST)
 
 
-def _text_field(manifest: RunManifest, settings: Settings, profile: CollectionProfile) -> str:
-    """What is said now, what the run showed, or what looks like it; empty if nothing does."""
+def named_field(manifest: RunManifest, settings: Settings) -> str:
+    """The field of texts that was named now, or for the run; empty if none was."""
     then = manifest.settings.get("run", {}).get("text_field")
-    return settings.run.text_field or then or profile.text_field() or ""
+    return settings.run.text_field or then or ""

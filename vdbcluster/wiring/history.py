@@ -165,13 +165,17 @@ def _selection(manifest: RunManifest) -> str:
 def _needed(group: Sequence[RunManifest]) -> set[str]:
     """Runs that stay: the newest that is written, of each kind too, and the newest unfinished.
 
-    And all that was assigned by their clusters: the next rows are judged by that as well.
+    The newest that gave numbers within clusters too, rolled back or not: it knows those of all runs
+    before. And all that was assigned by their clusters: the next rows are judged by that as well.
     """
+    from vdbcluster.pipeline.paths import GAVE  # a list of runs needs none of what that loads
+
     written = [one for one in group if one.state == "written"]
     runs = [one for one in written if not is_assignment(one)]
     kinds = [[one for one in runs if kind in one.facts] for kind in KINDS]
     unfinished = [one for one in group if one.state in UNFINISHED]
-    needed = {found[-1].run_id for found in (written, *kinds, unfinished) if found}
+    numbered = [one for one in group if one.state in GAVE and "recursion" in one.facts]
+    needed = {found[-1].run_id for found in (written, *kinds, unfinished, numbered) if found}
     assigned = (one for one in written if is_assignment(one))
     return needed | {one.run_id for one in assigned if one.facts["assign"]["run"] in needed}
 

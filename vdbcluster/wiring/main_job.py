@@ -254,7 +254,9 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
 
 
 def check_text_field(found: CollectionProfile, name: str) -> None:
-    """``UsageError`` if rows cannot have the field; no ``name`` is fine."""
+    """``UsageError`` if rows cannot have the field, or it holds vectors; no ``name`` is fine."""
+    if found.vector(name) is not None:
+        raise UsageError(f"{name!r} holds vectors, not texts (--text-field)")
     if name and not found.dynamic and name != found.key.name and found.scalar(name) is None:
         fields = ", ".join(s.name for s in found.scalars) or "none"
         raise UsageError(f"{found.name!r} has no field {name!r} (--text-field); it has: {fields}")

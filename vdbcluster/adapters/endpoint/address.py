@@ -30,12 +30,18 @@ def check_key_given(base_url: str, key: str, otherwise: str) -> None:
 
 def is_official(base_url: str) -> bool:
     """Whether the address is OpenAI's own."""
-    return urlsplit(base_url).hostname == OFFICIAL_HOST
+    try:
+        return urlsplit(base_url).hostname == OFFICIAL_HOST
+    except ValueError:
+        return False  # ``checked_address`` says what is wrong with it
 
 
 def checked_address(base_url: str, flag: str, route: str) -> str:
     """The endpoint without user, password and query; ``route``: what the client puts after it."""
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError as error:
+        raise UsageError(f"{flag} is no address: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         shown = base_url.rpartition("@")[2]  # before it may be user and password
         raise UsageError(f"{flag} must begin with http:// or https://, not {shown!r}")

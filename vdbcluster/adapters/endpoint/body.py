@@ -19,7 +19,7 @@ def json_object(body: bytes, what: str) -> dict[str, Any]:
     """``what``: with its article, as in "no list of embeddings"."""
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = "an HTML page" if body.lstrip()[:1] == b"<" else "no complete JSON"
         raise WrongAnswerError(f"the answer is {kind}: {excerpt(body)}") from error
     if not isinstance(answer, dict):

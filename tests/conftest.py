@@ -47,14 +47,28 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.server)
 
 
+FIRST_CASE = ("tests/safety/", "tests/faults/", "tests/emulation/")
+"""Folders of tests that take their time: the first case of each is quick enough, others slow."""
+SINKS = "tests/contract/test_sink"
+OTHERS = re.compile(r"\[(2\.4|2\.5|3\.0)-|-int\]")
+"""Cases of sinks that are much like those of release 2.6, and of text keys."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a Lite file shows, the same engine in a process of its own shows again: that is slow."""
-    names = {item.nodeid for item in items}
+    """Mark as slow what something quicker shows most of.
+
+    What a Lite file shows, the same engine in a process of its own shows again.
+    """
+    names, seen = {item.nodeid for item in items}, set()
     for item in items:
         twin = item.nodeid.replace(backends.LITE_SERVER, backends.LITE_FILE)
-        if twin != item.nodeid and twin in names:
+        function = item.nodeid.partition("[")[0]
+        again = function in seen and item.nodeid.startswith(FIRST_CASE)
+        like = item.nodeid.startswith(SINKS) and OTHERS.search(item.nodeid)
+        if again or like or (twin != item.nodeid and twin in names):
             item.add_marker(pytest.mark.slow)
+        seen.add(function)
 
 
 @pytest.fixture(scope="session")

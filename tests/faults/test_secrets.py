@@ -77,6 +77,7 @@ def world(
                 client.drop_collection(name)
 
 
+@pytest.mark.slow
 def test_commands_that_succeed_and_fail_keep_it(world: World) -> None:
     run = ("run", f"--uri={world.address}", f"--collection={world.name}")
     quick = ("--min-cluster-size=10", "--resamples=0")

@@ -27,6 +27,7 @@ from vdbcluster.errors import (
 from vdbcluster.model.collection import KeyField
 
 
+@pytest.mark.slow
 def test_a_rate_limit_that_ends_is_waited_for(world: Callable[..., World]) -> None:
     there = world()
     methods = ("Query", "Search", "Upsert", "CreateCollection", "DescribeCollection", "Flush")
@@ -55,6 +56,7 @@ def test_a_rate_limit_that_stays_is_one_line(world: Callable[..., World]) -> Non
     assert there.labelled() == ROWS
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up(
     world: Callable[..., World], lite_server: Backend
 ) -> None:

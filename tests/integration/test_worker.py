@@ -61,6 +61,7 @@ def under_way(worker: WorkerProcess, count: int) -> Line:
     return started
 
 
+@pytest.mark.slow
 def test_it_runs_answers_is_killed_and_goes_on(
     server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ collection = "news"
 """
 
 
+@pytest.mark.slow
 def test_the_webhook_hears_of_refusal_and_failure_and_nobody_of_secrets(
     server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
 ) -> None:

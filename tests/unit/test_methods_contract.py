@@ -30,7 +30,13 @@ RECIPES = {
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@pytest.fixture(params=RECIPES, scope="module")
+SLOW = pytest.mark.slow  # to compile UMAP takes most of a minute
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=SLOW if name == LAYOUT else ()) for name in RECIPES],
+    scope="module",
+)
 def recipe(request: pytest.FixtureRequest) -> Recipe:
     if "leiden" in request.param:
         pytest.importorskip("graspologic_native", reason="needs the extra communities")

@@ -316,6 +316,19 @@ def test_a_budget_that_suffices_stops_nothing_and_no_answer_is_paid_too(place):
 # Closing
 
 
+def test_closing_lets_a_request_under_way_end(place):
+    server = place.serve(chat_server.late(0.3, GOOD))
+    chat = place.chat(concurrency=2)
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(chat.ask, ASKED)
+        while not server.times:
+            threading.Event().wait(0.01)
+        chat.close()
+        assert job.result(60).text == GOOD
+    with pytest.raises(BackendError, match="ended"):
+        chat.ask(ASKED)
+
+
 def test_closing_ends_those_who_wait(place):
     server = place.serve(limited("5"))
     chat = place.chat(concurrency=1)

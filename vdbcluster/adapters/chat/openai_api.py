@@ -16,8 +16,10 @@ own question later.
 from __future__ import annotations
 
 import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import openai
 
@@ -41,6 +43,8 @@ from vdbcluster.ports.chat import Answer, ChatUsage, NoAnswerError, Question
 ADDRESS_FLAG = "--chat-base-url"
 CONNECT = 15.0
 """Seconds for a connection; an answer may take longer."""
+GRACE = 1.0
+"""Seconds that closing waits for requests under way, which a new connection may belong to."""
 AROUND = 24
 """Tokens that a server may put around the messages by itself."""
 
@@ -113,9 +117,24 @@ class OpenAIChat:
             raise
 
     def close(self) -> None:
-        """See ``ports.Chat``; a request under way ends with its answer or its time-out."""
+        """See ``ports.Chat``; a request that is under way for longer ends with its time-out."""
         self._calls.stop(BackendError("asking was ended"))
-        self._client.close()
+        with self._all_slots():  # a client that is closed while one connects would leave a socket
+            self._client.close()
+
+    @contextmanager
+    def _all_slots(self) -> Iterator[None]:
+        """Every slot that is free within ``GRACE`` seconds."""
+        until, taken = time.monotonic() + GRACE, 0
+        while taken < self._settings.concurrency and self._slots.acquire(
+            timeout=max(0.0, until - time.monotonic())
+        ):
+            taken += 1
+        try:
+            yield
+        finally:
+            for _ in range(taken):
+                self._slots.release()
 
     def _ask(self, question: Question) -> Answer:
         try:

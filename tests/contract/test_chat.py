@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import pytest
 
 from tests.chat_server import ChatServer, Request, said
 from tests.llama_server import llama_server
+from vdbcluster.adapters.chat import open_chat
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import BackendError, BudgetError, UsageError
 from vdbcluster.ports.chat import Answer, Chat, NoAnswerError, Question
-from vdbcluster.wiring.chatting import open_chat
 
 SCHEMA = {
     "type": "object",
@@ -59,7 +59,7 @@ class World:
 
     def open(self, **settings: Any) -> Chat:
         """A chat at the endpoint, closed when the test is over."""
-        return self._stack.enter_context(open_chat(self.settings(**settings)))
+        return self._stack.enter_context(closing(open_chat(self.settings(**settings).chat)))
 
     def settings(self, **changes: Any) -> Settings:
         wanted = {"base_url": self._base_url, "model": "m", "cache": self._cache or "none"}
@@ -245,6 +245,6 @@ def test_settings_that_cannot_work_are_told_before_anything_is_sent(monkeypatch)
     ):
         with (
             pytest.raises(UsageError, match=told),
-            open_chat(load_settings({"chat": {"cache": "none", **given}})),
+            closing(open_chat(load_settings({"chat": {"cache": "none", **given}}).chat)),
         ):
             pass

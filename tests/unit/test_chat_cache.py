@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.filling import filling, killed, said_until
 from vdbcluster.adapters.chat.cache import FILE, CachedChat, identity
 from vdbcluster.config.chat import ChatSettings
 from vdbcluster.errors import BackendUnavailableError
@@ -215,31 +213,8 @@ for number in range(int(sys.argv[2]), 1_000_000, int(sys.argv[3])):
 """
 
 
-def filling(folder: Path, start: int = 0, step: int = 1) -> subprocess.Popen[str]:
-    """A process that fills the cache and says which answers it has had."""
-    return subprocess.Popen(
-        [sys.executable, "-c", FILL, str(folder), str(start), str(step)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-def said_until(process: subprocess.Popen[str], lines: int) -> list[int]:
-    assert process.stdout is not None
-    return [int(process.stdout.readline()) for _ in range(lines)]
-
-
-def killed(process: subprocess.Popen[str]) -> list[int]:
-    """Kill it with no chance to tidy up; what it had said before."""
-    assert process.stdout is not None
-    process.send_signal(signal.SIGKILL)
-    rest = process.stdout.read()
-    return [int(line) for line in rest[: rest.rfind("\n") + 1].split()]
-
-
 def test_two_processes_that_are_killed_lose_no_answer_that_they_had(cached, folder, told):
-    with filling(folder, 0, 2) as even, filling(folder, 1, 2) as odd:
+    with filling(FILL, folder, 0, 2) as even, filling(FILL, folder, 1, 2) as odd:
         had = said_until(even, 50) + said_until(odd, 50)
         had += killed(even) + killed(odd)
     model = Model()

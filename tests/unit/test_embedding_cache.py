@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.fault_server import DIM, FaultServer, error, not_a_number, vector_of, vectors_of
+from tests.unit.filling import filling, killed, said_until
 from vdbcluster.adapters.embedding.cache import FILE, KIND, CachedEmbedder, identity
 from vdbcluster.adapters.endpoint.store import Store
 from vdbcluster.config.ingest import EmbedSettings
@@ -290,34 +288,10 @@ for at in range(int(sys.argv[2]), 100_000, int(sys.argv[3])):
 """
 
 
-def filling(folder: Path, start: int = 0, step: int = 1) -> subprocess.Popen[str]:
-    """A process that fills the cache in calls of twenty and says which are done."""
-    return subprocess.Popen(
-        [sys.executable, "-c", FILL, str(folder), str(start), str(step)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-def done_until(process: subprocess.Popen[str], lines: int) -> list[int]:
-    assert process.stdout is not None
-    return [int(process.stdout.readline()) for _ in range(lines)]
-
-
-def rest_of(process: subprocess.Popen[str]) -> list[int]:
-    """Kill it with no chance to tidy up; what it had said before."""
-    assert process.stdout is not None
-    process.send_signal(signal.SIGKILL)
-    said = process.stdout.read()  # of the same buffer as the lines before
-    whole = said[: said.rfind("\n") + 1]
-    return [int(line) for line in whole.split()]
-
-
 @pytest.mark.parametrize("lines", [0, 1, 7, 60])
 def test_killed_anywhere_the_cache_holds_what_was_said_to_be_done(cached, folder, lines):
-    with filling(folder) as process:
-        done = done_until(process, lines) + rest_of(process)
+    with filling(FILL, folder) as process:
+        done = said_until(process, lines) + killed(process)
     model = Model()
     embedder = cached(model)
     for at in done:
@@ -332,9 +306,9 @@ def test_killed_anywhere_the_cache_holds_what_was_said_to_be_done(cached, folder
 
 
 def test_two_processes_fill_one_cache(cached, folder):
-    with filling(folder, 0, 2) as even, filling(folder, 1, 2) as odd:
-        done = done_until(even, 30) + done_until(odd, 30)
-        done += rest_of(even) + rest_of(odd)
+    with filling(FILL, folder, 0, 2) as even, filling(FILL, folder, 1, 2) as odd:
+        done = said_until(even, 30) + said_until(odd, 30)
+        done += killed(even) + killed(odd)
     assert {0, 1} <= {at % 2 for at in done}
     model = Model()
     embedder = cached(model)

@@ -33,6 +33,7 @@ from vdbcluster.methods.density import finish, whole_if_uncut
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
 from vdbcluster.model.arrays import Float32Array as Vectors
 from vdbcluster.model.hierarchy import NOISE, Clustering, Hierarchy, no_clusters
+from vdbcluster.model.members import by_size
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import Recipe
 
@@ -131,18 +132,7 @@ def _settled(members: list[Int64Array], best: int, found: Clustering) -> Int64Ar
         table[rows, :at] = table[core[found.labels[rows]], :at]
         table[rows, at + 1 :] = NOISE
     table[:, at] = found.labels
-    return np.column_stack([_numbered(column) for column in table.T])
-
-
-def _numbered(labels: Int64Array) -> Int64Array:
-    """The same clusters, numbered by size, ties by first row."""
-    old, first, inverse, size = np.unique(
-        labels, return_index=True, return_inverse=True, return_counts=True
-    )
-    real = np.flatnonzero(old != NOISE)
-    number = np.full(old.shape[0], NOISE)
-    number[real[np.lexsort((first[real], -size[real]))]] = np.arange(real.shape[0])
-    return np.asarray(number[inverse])
+    return np.column_stack([by_size(column) for column in table.T])
 
 
 def _paths(table: Int64Array) -> np.ndarray:

@@ -31,6 +31,7 @@ from vdbcluster.graph.distance import ON_SPHERE, blocks, directions
 from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.model.members import by_size
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import Recipe
 
@@ -98,7 +99,7 @@ class _Going:
         if inner.shape != rows.shape:
             raise ValueError(f"{len(rows)} rows were split into labels of shape {inner.shape}")
         self.entered += 1
-        inner = _by_size(inner)
+        inner = by_size(inner)
         if inner.max(initial=NOISE) < 1:
             return
         self.split_up += 1
@@ -106,17 +107,6 @@ class _Going:
         if level + 1 < self.levels.shape[1]:
             for members in large(inner, self.min_size):
                 self.into(rows[members], level + 1)
-
-
-def _by_size(labels: Int64Array) -> Int64Array:
-    """The same clusters as 0, 1, 2 ... by size, ties by first row."""
-    old, first, inverse, size = np.unique(
-        labels, return_index=True, return_inverse=True, return_counts=True
-    )
-    real = np.flatnonzero(old >= 0)
-    number = np.full(len(old), NOISE)
-    number[real[np.lexsort((first[real], -size[real]))]] = np.arange(len(real))
-    return np.asarray(number[inverse], np.int64)
 
 
 def split(

@@ -24,6 +24,7 @@ from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.cards import (
     Findings,
     Showing,
+    Texts,
     card_arrays,
     cards_of,
     label_prefix,
@@ -50,7 +51,6 @@ from vdbcluster.ports import Observer, RunStore
 from vdbcluster.ports.tokens import Tokenizer
 
 Agree = Callable[[Forecast], bool]
-Texts = Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +187,8 @@ def _as_before(made: Explaining, manifest: RunManifest, cards: Sequence[Card]) -
         before = recorded_cards(made.adapters.runs, manifest.run_id)
     except VdbclusterError:
         return list(cards)
-    known = {(card.id, card.path): card for card in before}
-    return [card.with_rest_of(known.get((card.id, card.path))) for card in cards]
+    known = {card.called: card for card in before}
+    return [card.with_rest_of(known.get(card.called)) for card in cards]
 
 
 def _commented(

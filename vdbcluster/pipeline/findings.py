@@ -19,7 +19,7 @@ from vdbcluster.explain.vocabulary import vocabulary
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.cards import Card, Keyword
 from vdbcluster.model.hierarchy import NOISE
-from vdbcluster.pipeline.cards import Findings, Showing, cards_of, nearest_clusters
+from vdbcluster.pipeline.cards import Findings, Showing, Texts, cards_of, nearest_clusters
 from vdbcluster.pipeline.members import Members, Neighborhood
 from vdbcluster.pipeline.paths import families, path_table
 from vdbcluster.ports import Observer
@@ -40,9 +40,7 @@ class Words:
 NO_WORDS = Words({}, {})
 
 
-def terms_of(
-    tokenizer: Tokenizer, texts: Sequence[str | None] | None, observer: Observer
-) -> Terms | None:
+def terms_of(tokenizer: Tokenizer, texts: Texts | None, observer: Observer) -> Terms | None:
     """The terms of each row; None where there are no texts."""
     if texts is None:
         return None

@@ -8,19 +8,19 @@ closed at the end, whatever happens.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
+from vdbcluster.adapters.chat import open_chat
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.prompt_files import prompts_from
 from vdbcluster.config.settings import Settings
 from vdbcluster.pipeline.commentary import Commenting
 from vdbcluster.ports.observer import Observer
-from vdbcluster.wiring.chatting import open_chat
 
 
 @contextmanager
 def open_commenting(settings: Settings, observer: Observer) -> Iterator[Commenting]:
     """Raises ``UsageError``."""
     prompts = prompts_from(settings.commentary.prompts)
-    with open_chat(settings, observer.warn) as chat:
+    with closing(open_chat(settings.chat, observer.warn)) as chat:
         yield Commenting(chat, settings.commentary, Py3LangId(), settings.chat.concurrency, prompts)

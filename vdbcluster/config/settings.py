@@ -34,6 +34,7 @@ from vdbcluster.config.features import FeatureSettings
 from vdbcluster.config.gate import GateSettings
 from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettings
 from vdbcluster.config.lock import LockSettings
+from vdbcluster.config.map import MapSettings
 from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.telemetry import TelemetrySettings
 from vdbcluster.config.worker import WorkerSettings
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
     commentary: CommentarySettings = CommentarySettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     dense: DenseSettings = DenseSettings()
+    map: MapSettings = MapSettings()
     features: FeatureSettings = FeatureSettings()
     run: RunSettings = RunSettings()
     source: SourceSettings = SourceSettings()

@@ -21,7 +21,7 @@ TEXT_PARTS = ("classifiers",)
 class RunStore(Protocol):
     """Runs of any collection.
 
-    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``cards``,
+    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``map``, ``cards``,
     ``asked``.
     """
 

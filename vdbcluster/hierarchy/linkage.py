@@ -40,7 +40,7 @@ class Links(NamedTuple):
 
 
 @kernel
-def _find(parent: Int32Array, node: int) -> int:
+def find(parent: Int32Array, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
         node = parent[node]
@@ -109,7 +109,7 @@ def link(
                 greatest = np.float32(at) if at > 0 else greatest
                 greatest = greatest if greatest > 0 else np.float32(np.inf)
             i, j, weight = np.int32(0), np.int32(step - m), greatest
-        a, b = _find(parent, i), _find(parent, j)
+        a, b = find(parent, i), find(parent, j)
         if a == b:
             continue
         greatest = weight
@@ -120,7 +120,7 @@ def link(
             a, b = b, a
         parent[b] = a
         top[a] = node
-    root = top[_find(parent, 0)] - n
+    root = top[find(parent, 0)] - n
     whole = Dendrogram(tree.first, tree.next_sibling, tree.weights, tree.sizes, root)
     return Links(whole, used_left, used_right, used_weights, n_known)
 

@@ -118,7 +118,7 @@ def _symmetrise(indices: Int32Array, distances: Float32Array) -> None:
 
 
 @kernel
-def _insert(nearest: Float32Array, row: int, value: float) -> None:
+def insert(nearest: Float32Array, row: int, value: float) -> None:
     t = nearest.shape[1] - 1
     if value >= nearest[row, t]:
         return
@@ -134,11 +134,11 @@ def _collect_nearest(indices: Int32Array, distances: Float32Array, nearest: Floa
     n, k = indices.shape
     for i in range(n):
         for t in range(k):
-            _insert(nearest, i, distances[i, t])
+            insert(nearest, i, distances[i, t])
             if indices[i, t] <= _ONE_SIDED:
                 j = _ONE_SIDED - indices[i, t]
                 indices[i, t] = j
-                _insert(nearest, j, distances[i, t])
+                insert(nearest, j, distances[i, t])
 
 
 @kernel
@@ -146,8 +146,8 @@ def _collect_pairs(
     left: Int32Array, right: Int32Array, distances: Float32Array, nearest: Float32Array
 ) -> None:
     for e in range(left.shape[0]):
-        _insert(nearest, left[e], distances[e])
-        _insert(nearest, right[e], distances[e])
+        insert(nearest, left[e], distances[e])
+        insert(nearest, right[e], distances[e])
 
 
 @kernel

@@ -172,12 +172,20 @@ def merge(*forests: Edges) -> Edges:
 
 def forest(edges: Edges) -> Edges:
     """A minimum spanning forest of ``edges`` by Kruskal's method, ascending by weight."""
-    ends = np.concatenate((edges.left, edges.right))
-    nodes, place = np.unique(ends, return_inverse=True)
-    left, right = place.reshape(2, -1).astype(np.int32)
+    left, right, n = _numbered(edges)
     order = np.argsort(edges.weights, kind="stable")
-    kept = order[_acyclic(left, right, order, len(nodes))]
+    kept = order[_acyclic(left, right, order, n)]
     return Edges(edges.left[kept], edges.right[kept], edges.weights[kept])
+
+
+def _numbered(edges: Edges) -> tuple[Int32Array, Int32Array, int]:
+    """The ends counted among themselves where they are few of all rows, and how many there are."""
+    highest = int(max(edges.left.max(initial=-1), edges.right.max(initial=-1)))
+    if highest < 4 * len(edges):
+        return edges.left, edges.right, highest + 1
+    nodes, place = np.unique(np.concatenate((edges.left, edges.right)), return_inverse=True)
+    left, right = place.reshape(2, -1).astype(np.int32)
+    return left, right, len(nodes)
 
 
 @kernel

@@ -8,9 +8,10 @@
         clustering = vdbcluster.cluster(graph, min_cluster_size=15)
         docs.write(rows, clustering)
 
-``neighbors``, ``smooth`` and ``cluster`` work on any array, without a database; so do ``keywords``,
-``representatives``, ``find_duplicates``, ``find_outliers`` and ``dense_groups``, which tell what is
-in there.
+``run``, ``assign_new``, ``sweep``, ``evaluate``, ``diff`` take an open collection and do what the
+command does. ``neighbors``, ``smooth``, ``cluster`` and ``lay_out`` work on any array, without a
+database; so do ``keywords``, ``representatives``, ``find_duplicates``, ``find_outliers`` and
+``dense_groups``, which tell what is in there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         keywords,
         representatives,
     )
+    from vdbcluster.wiring.library_runs import assign_new, diff, evaluate, lay_out, run, sweep
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,15 +44,21 @@ __all__ = [
     "NeighborGraph",
     "Rows",
     "VdbclusterError",
+    "assign_new",
     "cluster",
     "dense_groups",
+    "diff",
+    "evaluate",
     "find_duplicates",
     "find_outliers",
     "keywords",
+    "lay_out",
     "neighbors",
     "open",
     "representatives",
+    "run",
     "smooth",
+    "sweep",
 ]
 
 _HOME = {
@@ -69,6 +77,12 @@ _HOME = {
     "find_outliers": ("vdbcluster.wiring.library_findings", "find_outliers"),
     "keywords": ("vdbcluster.wiring.library_findings", "keywords"),
     "representatives": ("vdbcluster.wiring.library_findings", "representatives"),
+    "assign_new": ("vdbcluster.wiring.library_runs", "assign_new"),
+    "diff": ("vdbcluster.wiring.library_runs", "diff"),
+    "evaluate": ("vdbcluster.wiring.library_runs", "evaluate"),
+    "lay_out": ("vdbcluster.wiring.library_runs", "lay_out"),
+    "run": ("vdbcluster.wiring.library_runs", "run"),
+    "sweep": ("vdbcluster.wiring.library_runs", "sweep"),
 }
 
 

@@ -80,3 +80,21 @@ def shot() -> Shot:
         return place
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def ui_filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled collection, see ``ui_world``; made once, nobody works in it."""
+    from tests.browser import ui_world
+
+    folder = tmp_path_factory.mktemp("ui")
+    ui_world.fill(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ui_folder(ui_filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for one file of tests; with its times, which say what collection it is."""
+    folder = tmp_path_factory.mktemp("served") / "copy"
+    shutil.copytree(ui_filled, folder)
+    return folder

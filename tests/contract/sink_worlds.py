@@ -23,7 +23,7 @@ from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.expressions import key_in
 from vdbcluster.adapters.milvus.source import Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.model.labels import LabelBatch, LabelFields, RowStatus, WayName
+from vdbcluster.model.labels import MAP_FIELDS, LabelBatch, LabelFields, RowStatus, WayName
 from vdbcluster.ports import LabelSink
 
 ROWS = 90
@@ -32,9 +32,10 @@ SPECIMENS: dict[KeyKind, zoo.Specimen] = {
     "VARCHAR": zoo.by_name("partitions-varchar"),
     "INT64": replace(zoo.by_name("partitions-int"), partitions=("p1", "p2"), odd_keys=True),
 }
-Labels = dict[Any, tuple[int, float, float, str, str, str, str]]
+Labels = dict[Any, tuple[int, float, float, str, str, str, str, float, float]]
 PLAIN_FIELDS = LabelFields()
 WITH_EXTRAS = LabelFields(extras=("path", "duplicate_of"))
+WITH_MAP = LabelFields(extras=MAP_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,16 @@ class Place:
 
 
 def batch_of(
-    keys: Sequence[Any], run: str = "run-1", seed: int = 0, *, extras: bool = False
+    keys: Sequence[Any],
+    run: str = "run-1",
+    seed: int = 0,
+    *,
+    extras: bool = False,
+    places: bool = False,
 ) -> LabelBatch:
-    """Labels drawn by lot, noise among them; with ``extras`` every third is a copy of the first."""
+    """Labels drawn by lot, noise among them; with ``extras`` every third is a copy of the first,
+    with ``places`` every fourth has none on the map.
+    """
     rng = np.random.default_rng(seed)
     array = np.array(keys, np.int64) if isinstance(keys[0], int) else np.empty(len(keys), object)
     array[:] = keys
@@ -66,6 +74,7 @@ def batch_of(
         np.where(ids < 0, "noise", drawn),
         deep if extras else None,
         _copies(keys) if extras else None,
+        *(_places(len(keys), rng) if places else ()),
     )
 
 
@@ -73,6 +82,12 @@ def _copies(keys: Sequence[Any]) -> np.ndarray:
     found = np.full(len(keys), "", object)
     found[2::3] = str(keys[0])
     return found
+
+
+def _places(rows: int, rng: np.random.Generator) -> list[np.ndarray]:
+    found = rng.normal(0, 10, (2, rows)).astype(np.float32)
+    found[:, 3::4] = 0
+    return list(found)
 
 
 def as_dict(batch: LabelBatch) -> Labels:
@@ -114,12 +129,18 @@ class World(ABC):
         return sorted(set(self.partition_of))
 
     def write_all(
-        self, sink: LabelSink, run: str = "run-1", seed: int = 0, *, extras: bool = False
+        self,
+        sink: LabelSink,
+        run: str = "run-1",
+        seed: int = 0,
+        *,
+        extras: bool = False,
+        places: bool = False,
     ) -> Labels:
         """Label every row, partition by partition; what was sent."""
         sent: Labels = {}
         for partition in self.partitions:
-            batch = batch_of(self.keys_in(partition), run, seed, extras=extras)
+            batch = batch_of(self.keys_in(partition), run, seed, extras=extras, places=places)
             outcome = sink.write(batch, partition)
             assert set(outcome.status.tolist()) == {1}, outcome.message
             sent |= as_dict(batch)

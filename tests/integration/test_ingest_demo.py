@@ -35,6 +35,11 @@ def test_the_demo_finds_clusters_that_a_programmer_knows(tmp_path, capsys):
     assert {"datetime", "encodings", "logging", "tarfile", "threading", "tkinter", "turtle"} <= led
     assert all(cluster.representative for cluster in result.clusters)
 
+    drawn, told = result.map.read_text(), result.report.read_text()
+    assert drawn.lower().startswith("<!doctype html>")
+    assert "tarfile" in drawn
+    assert "tarfile" in told
+
     run_query(result.query)
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == 12

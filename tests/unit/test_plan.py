@@ -146,7 +146,8 @@ COLUMNS = [which.column for which in LABEL_FIELDS if which.column != "run_ids"]
 
 @given(st.sampled_from(COLUMNS), st.integers(0, ROWS - 1), st.booleans())
 def test_any_difference_but_the_run_is_told(column: str, row: int, backwards: bool) -> None:
-    one = stored(path=PATHS, duplicate_of=COPIES)
+    along = np.arange(1, ROWS + 1, dtype=np.float32)
+    one = stored(path=PATHS, duplicate_of=COPIES, map_x=along, map_y=-along)
     changed = getattr(one, column).copy()
     changed[row] = "other" if changed.dtype == object else changed[row] + 1
     other = replace(one, **{column: changed}, run_ids=np.full(ROWS, "another", object))

@@ -20,6 +20,8 @@ from vdbcluster.model.arrays import Keys as KeyArray
 from vdbcluster.model.labels import LABEL_FIELDS
 
 DEFAULT_PARTITION = "_default"
+_BLANK = {"INT64": -1, "FLOAT": 0.0, "VARCHAR": ""}
+"""What is in the place of a label."""
 Where = Callable[[KeyArray], BoolArray]
 _identities = count(1)
 
@@ -29,8 +31,9 @@ class MemoryCollection:
 
     ``keys`` defaults to ``0..n-1``; ``columns`` are scalar fields by name, each of n values. Labels
     live beside the rows: ``cluster_id``, ``probability``, ``outlier_score``, ``run_ids``,
-    ``assignment``, ``path`` and ``duplicate_of`` (empty where there is none), valid where
-    ``labelled``. Raises ``UsageError`` on arrays of different length or on a key held twice.
+    ``assignment``, ``path`` and ``duplicate_of`` (empty where there is none), ``map_x`` and
+    ``map_y`` (0 where there is none), valid where ``labelled``. Raises ``UsageError`` on arrays of
+    different length or on a key held twice.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class MemoryCollection:
         self.assignment: npt.NDArray[Any] = np.empty(0, object)
         self.path: npt.NDArray[Any] = np.empty(0, object)
         self.duplicate_of: npt.NDArray[Any] = np.empty(0, object)
+        self.map_x: Float32Array = np.empty(0, np.float32)
+        self.map_y: Float32Array = np.empty(0, np.float32)
         self.labelled: BoolArray = np.empty(0, np.bool_)
         rows = np.asarray(vectors, np.float32)
         self.insert(np.arange(len(rows)) if keys is None else keys, rows, partition, columns)
@@ -90,12 +95,10 @@ class MemoryCollection:
         self.partition_of = np.concatenate([self.partition_of, np.full(extra, partition, object)])
         for name, values in self.columns.items():
             values.extend((columns or {}).get(name, [None] * extra))
-        self.cluster_id = np.concatenate([self.cluster_id, np.full(extra, -1, np.int64)])
-        self.probability = np.concatenate([self.probability, np.zeros(extra, np.float32)])
-        self.outlier_score = np.concatenate([self.outlier_score, np.zeros(extra, np.float32)])
-        for texts in (label.column for label in LABEL_FIELDS if label.type == "VARCHAR"):
-            held = getattr(self, texts)
-            setattr(self, texts, np.concatenate([held, np.full(extra, "", object)]))
+        for label in LABEL_FIELDS:
+            held = getattr(self, label.column)
+            blank = np.full(extra, _BLANK[label.type], held.dtype)
+            setattr(self, label.column, np.concatenate([held, blank]))
         self.labelled = np.concatenate([self.labelled, np.zeros(extra, np.bool_)])
 
     def delete(self, keys: npt.ArrayLike) -> None:

@@ -16,16 +16,21 @@ from vdbcluster.cli.diff import diff
 from vdbcluster.cli.embed_server import embed_server
 from vdbcluster.cli.evaluate import evaluate
 from vdbcluster.cli.explain import explain
+from vdbcluster.cli.export import export
 from vdbcluster.cli.ingest import ingest
 from vdbcluster.cli.inspect import inspect
+from vdbcluster.cli.map import map_
 from vdbcluster.cli.options import with_settings
+from vdbcluster.cli.report import report
 from vdbcluster.cli.rollback import rollback
 from vdbcluster.cli.run import apply, plan, run
 from vdbcluster.cli.runs import runs
+from vdbcluster.cli.serve import serve
 from vdbcluster.cli.sweep import sweep
 from vdbcluster.cli.worker import worker
 from vdbcluster.config.explain import ALONE, WORDS
 from vdbcluster.config.features import LEARNING
+from vdbcluster.config.map import LAYING, WRITING
 from vdbcluster.config.milvus import CONNECTION
 
 app = typer.Typer(
@@ -68,6 +73,7 @@ app.command()(
         "run",
         "telemetry",
         explain=("after_run",),
+        map=WRITING,
     )(run)
 )
 app.command()(
@@ -80,6 +86,7 @@ app.command()(
         "gate",
         "run",
         telemetry=("log_format", "job"),
+        map=WRITING,
     )(plan)
 )
 app.command()(
@@ -113,6 +120,30 @@ app.command()(
         features=("threshold",),
         run=("runs_dir",),
     )(classify)
+)
+app.command()(
+    with_settings(
+        "milvus",
+        map=LAYING,
+        write=("label_prefix", "adopt"),
+        run=("runs_dir", "text_field", "seed"),
+    )(export)
+)
+app.command("map")(
+    with_settings(
+        "picture",
+        milvus=CONNECTION,
+        map=LAYING,
+        run=("runs_dir", "text_field", "seed"),
+    )(map_)
+)
+app.command()(
+    with_settings(
+        "report",
+        milvus=CONNECTION,
+        map=("afresh", "layout_seed"),
+        run=("runs_dir", "text_field"),
+    )(report)
 )
 app.add_typer(runs, name="runs")
 app.add_typer(clusters, name="clusters")
@@ -173,6 +204,26 @@ app.command()(
 app.command("embed-server")(embed_server)
 app.command()(
     with_settings(
+        "serve",
+        "milvus",
+        "write",
+        "lock",
+        embed=(
+            "embedder",
+            "base_url",
+            "model",
+            "api_key",
+            "dimensions",
+            "prefix",
+            "timeout",
+            "cache",
+        ),
+        run=("runs_dir", "text_field"),
+        telemetry=("log_format",),
+    )(serve)
+)
+app.command()(
+    with_settings(
         "milvus",
         "neighbors",
         "cluster",
@@ -185,5 +236,6 @@ app.command()(
         "telemetry",
         "worker",
         explain=("after_run",),
+        map=WRITING,
     )(worker)
 )

@@ -52,6 +52,9 @@ def demo(
         console.print(f"  {line}")
     console.print()
     run_query(result.query)
+    console.print("\nTo look at, in any browser:\n")
+    for name, place in (("map", result.map), ("report", result.report)):
+        console.print(f"  {name:<7} {place.resolve().as_uri()}")
 
 
 def _table(clusters: Sequence[DemoCluster]) -> Table:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 SECRETS = {
     "--token": "VDBCLUSTER__MILVUS__TOKEN",
+    "--access-token": "VDBCLUSTER__SERVE__ACCESS_TOKEN",
     "--embed-api-key": "VDBCLUSTER__EMBED__API_KEY",
     "--chat-api-key": "VDBCLUSTER__CHAT__API_KEY",
     "--webhook": "VDBCLUSTER__TELEMETRY__WEBHOOK",

@@ -1,4 +1,4 @@
-"""Duplicates and outliers of a run, in words."""
+"""Duplicates and outliers of a run, and its map, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ def copies_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found := facts.get("outliers"):
         told = f"{found['outliers']:,}, and {found['potential_outliers']:,} potential ones"
         lines.append(("outliers", told))
+    if found := facts.get("map"):
+        lines.append(("map", _map(found)))
     return lines
+
+
+def _map(found: Mapping[str, Any]) -> str:
+    told = f"{found['rows']:,} rows have a place"
+    if not found["known"]:
+        return told
+    return f"{told}; {found['moved']:,} of {found['known']:,} that had one before have moved"
 
 
 def _duplicates(found: Mapping[str, Any]) -> str:

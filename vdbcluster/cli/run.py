@@ -47,7 +47,7 @@ def run(
 
     Reads the vectors, finds each row's neighbours, clusters them and writes cluster_id,
     cluster_probability, cluster_outlier_score and cluster_assignment (cluster_duplicate_of too with
-    --mark-duplicates), touching nothing else.
+    --mark-duplicates, map_x and map_y with --write-map), touching nothing else.
     What changes more than the gate allows is refused, unless --yes. Interrupted anywhere, the same
     command finishes the job.
 

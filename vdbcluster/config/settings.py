@@ -36,6 +36,9 @@ from vdbcluster.config.ingest import EmbedSettings, IngestSettings, SourceSettin
 from vdbcluster.config.lock import LockSettings
 from vdbcluster.config.map import MapSettings
 from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.picture import PictureSettings
+from vdbcluster.config.report import ReportSettings
+from vdbcluster.config.serve import ServeSettings
 from vdbcluster.config.telemetry import TelemetrySettings
 from vdbcluster.config.worker import WorkerSettings
 from vdbcluster.errors import UsageError
@@ -48,6 +51,7 @@ SECRET: dict[str, set[str]] = {
     "milvus": {"token", "uri"},
     "embed": {"api_key", "base_url"},
     "chat": {"api_key", "base_url"},
+    "serve": {"access_token"},
     "telemetry": {"webhook", "pushgateway"},
 }
 """What no record may hold: secrets, and addresses that may have a password in them."""
@@ -236,11 +240,14 @@ class Settings(BaseSettings):
     duplicates: DuplicateSettings = DuplicateSettings()
     dense: DenseSettings = DenseSettings()
     map: MapSettings = MapSettings()
+    picture: PictureSettings = PictureSettings()
+    report: ReportSettings = ReportSettings()
     features: FeatureSettings = FeatureSettings()
     run: RunSettings = RunSettings()
     source: SourceSettings = SourceSettings()
     embed: EmbedSettings = EmbedSettings()
     ingest: IngestSettings = IngestSettings()
+    serve: ServeSettings = ServeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     worker: WorkerSettings = WorkerSettings()
 

@@ -119,9 +119,7 @@ class TableOptions:
     @property
     def ours(self) -> frozenset[str]:
         """Names that vdbcluster writes, now or in another mode."""
-        return frozenset(
-            (*LabelFields(self.label_prefix).every, f"{self.label_prefix}duplicate_of")
-        )
+        return frozenset(LabelFields(self.label_prefix).possible)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

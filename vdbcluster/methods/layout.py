@@ -13,7 +13,6 @@ probabilities and outlier scores, mean less than those of the vectors.
 from __future__ import annotations
 
 from dataclasses import replace
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -21,6 +20,7 @@ from scipy.spatial import cKDTree
 from vdbcluster.graph.measure import measure
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.hierarchy.bridge import bridges
+from vdbcluster.layout.umap import Embedding, embedded
 from vdbcluster.methods.density import cluster_density, finish
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.hierarchy import Clustering
@@ -29,19 +29,9 @@ from vdbcluster.model.params import Recipe
 
 _DIMENSIONS = 5
 _METRIC = "euclidean"
-_NEIGHBORS = 15
-"""Of UMAP, the row itself included."""
 _LEAST_NEIGHBORS = 30
 """In the layout: with fewer, HDBSCAN on the graph differs from HDBSCAN on all pairs."""
 _FEWEST_ROWS = 4 * _DIMENSIONS
-_KNOWN_WARNINGS = (
-    "Tensorflow not installed",  # for a kind of layout that is not used
-    r"precomputed_knn\[2\]",  # new rows are not laid out
-    "A few of your vertices were disconnected",
-    "A large number of your vertices were disconnected",
-    "Spectral initialisation failed",  # it goes on from a random one
-    "Graph is not fully connected",
-)
 
 
 def umap_hdbscan(graph: NeighborGraph, vectors: Float32Array, recipe: Recipe) -> Clustering:
@@ -67,25 +57,7 @@ def umap_hdbscan(graph: NeighborGraph, vectors: Float32Array, recipe: Recipe) ->
 
 def layout(graph: NeighborGraph, vectors: Float32Array, seed: int) -> Float32Array:
     """The rows in ``(n, 5) float32``, NaN for those without any neighbour; n at least 20."""
-    n = graph.n_rows
-    width = min(_NEIGHBORS, graph.n_neighbors + 1, n - 1)
-    own = np.arange(n, dtype=np.int32)[:, None]
-    indices = np.hstack((own, graph.indices[:, : width - 1]))
-    distances = np.hstack((np.zeros((n, 1), np.float32), graph.distances[:, : width - 1]))
-    with catch_warnings():
-        for text in _KNOWN_WARNINGS:
-            filterwarnings("ignore", text)
-        from umap import UMAP  # takes seconds
-
-        model = UMAP(
-            n_neighbors=width,
-            n_components=_DIMENSIONS,
-            min_dist=0.0,
-            precomputed_knn=(indices, distances),
-            random_state=seed,
-            n_jobs=1,
-        )
-        return np.ascontiguousarray(model.fit_transform(vectors), np.float32)
+    return embedded(graph, vectors, Embedding(_DIMENSIONS, seed, min_dist=0.0))
 
 
 def _neighbors(points: Float32Array, k: int) -> NeighborGraph:

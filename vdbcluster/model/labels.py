@@ -24,8 +24,11 @@ WayName = Literal[
     "side-collection",
     "memory",
 ]
-Extra = Literal["path", "duplicate_of"]
+Extra = Literal["path", "duplicate_of", "map_x", "map_y"]
 """Optional fields, by their suffix."""
+MAP_FIELDS: tuple[Extra, ...] = ("map_x", "map_y")
+PREFIX = "cluster_"
+"""Of the names of our fields where nobody says otherwise."""
 INT64_TEXT = 20
 """Characters of the longest INT64: its sign and 19 digits."""
 LONGEST_KEY = 65_535
@@ -41,6 +44,8 @@ class LabelField:
     labelled lack it; what they hold under its name is not ours unless they have an assignment.
     ``of_key``: it holds the key of another row as text, and is as long as keys of the collection
     may be (``sized``); that it is empty says something too, which a row that lacks it does not.
+    ``bare``: called without the usual prefix, as a field of the user's may be: it is ours only
+    where a run asks for it. One that does not leaves what is there.
     """
 
     suffix: str
@@ -51,6 +56,7 @@ class LabelField:
     optional: bool = False
     later: bool = False
     of_key: bool = False
+    bare: bool = False
 
     def sized(self, key: KeyField) -> LabelField:
         """The same with room for any ``key``, if it holds keys: cut short, one names another."""
@@ -68,6 +74,8 @@ LABEL_FIELDS = (
     LabelField("assignment", "assignment", "VARCHAR", 16, 5, later=True),
     LabelField("path", "path", "VARCHAR", 4096, 256, optional=True, later=True),
     LabelField("duplicate_of", "duplicate_of", "VARCHAR", optional=True, later=True, of_key=True),
+    LabelField("map_x", "map_x", "FLOAT", optional=True, later=True, bare=True),
+    LabelField("map_y", "map_y", "FLOAT", optional=True, later=True, bare=True),
 )
 
 
@@ -75,14 +83,18 @@ LABEL_FIELDS = (
 class LabelFields:
     """Names of the fields that we own; nothing else is ever written.
 
-    ``extras``: the optional fields for which a run wants room.
+    ``extras``: the optional fields for which a run wants room. ``unwritten``: those of them that no
+    run has written so far: what rows hold there is somebody else's, whatever label they have.
     """
 
-    prefix: str = "cluster_"
+    prefix: str = PREFIX
     extras: tuple[Extra, ...] = ()
+    unwritten: tuple[Extra, ...] = ()
 
     def name(self, which: LabelField) -> str:
-        return f"{self.prefix}{which.suffix}"
+        """``cluster_id``, but ``map_x``; under another prefix ``topic_id`` and ``topic_map_x``."""
+        bare = which.bare and self.prefix == PREFIX
+        return which.suffix if bare else f"{self.prefix}{which.suffix}"
 
     @property
     def cluster_id(self) -> str:
@@ -108,7 +120,12 @@ class LabelFields:
 
     @property
     def every(self) -> tuple[str, ...]:
-        """Names that are ours whether this run wants them or not."""
+        """Names that are ours whether this run wants them or not, and those that it wants."""
+        return tuple(self.name(f) for f in LABEL_FIELDS if not f.bare or f.suffix in self.extras)
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """Names of all that any run may write."""
         return tuple(self.name(f) for f in LABEL_FIELDS)
 
 
@@ -133,9 +150,10 @@ class LabelBatch:
     ``run_ids``, ``assignment``, ``path``, ``duplicate_of``: ``object`` arrays of ``str``.
     ``assignment`` is a value of ``Assignment``, or empty where an earlier version wrote the label.
     ``path``: see ``Clustering.paths``; ``duplicate_of``: the key, as text, of the row to keep
-    instead of this one, empty for rows to keep. Either is None if no row has one, and then none is
-    written. A text that is None is one that the row does not have, which is more than that it is
-    empty.
+    instead of this one, empty for rows to keep. ``map_x``, ``map_y``: ``float32``, 0 for a row
+    without a place, and no row with one has a coordinate of 0. Each is None if no row has one, and
+    then none is written. A text that is None is one that the row does not have, which is more than
+    that it is empty.
     """
 
     keys: Keys
@@ -146,6 +164,8 @@ class LabelBatch:
     assignment: np.ndarray
     path: np.ndarray | None = None
     duplicate_of: np.ndarray | None = None
+    map_x: Float32Array | None = None
+    map_y: Float32Array | None = None
 
     def __len__(self) -> int:
         return int(self.keys.shape[0])
@@ -180,11 +200,15 @@ class LabelBatch:
         return replace(self, **none)
 
     def blanked(self, which: Iterable[LabelField], text: str | None = "") -> LabelBatch:
-        """The same labels, and optional fields that hold the empty text (or none) everywhere."""
-        return replace(self, **{f.column: np.full(len(self), text, object) for f in which})
+        """The same labels, and optional fields that hold the empty text (or none), or 0."""
+        return replace(self, **{f.column: _blank(f, len(self), text) for f in which})
+
+    def holding(self, which: Iterable[LabelField], other: LabelBatch) -> LabelBatch:
+        """The same labels, and some fields as ``other`` of the same rows has them."""
+        return replace(self, **{f.column: getattr(other, f.column) for f in which})
 
     def texts_only(self) -> LabelBatch:
-        """The same labels with all fields, and the empty text for every one that is not there."""
+        """The same labels with all fields; the empty text, or 0, for what is not there."""
         whole = self.blanked(self.lacking())
         texts = {f.column: text_of(v) for f, v in whole.columns() if f.type == "VARCHAR"}
         return replace(whole, **texts)
@@ -193,6 +217,10 @@ class LabelBatch:
         """The same labels for a selection of rows (mask or positions)."""
         taken = {which.column: values[rows] for which, values in self.columns()}
         return LabelBatch(keys=self.keys[rows], **taken)
+
+
+def _blank(which: LabelField, n: int, text: str | None) -> np.ndarray:
+    return np.full(n, text, object) if which.type == "VARCHAR" else np.zeros(n, np.float32)
 
 
 def text_of(values: np.ndarray) -> np.ndarray:

@@ -32,7 +32,8 @@ class MapLayout:
 @dataclass(frozen=True, slots=True)
 class MapCluster:
     """``name``: by people or a model, empty where nobody gave one; ``path``: of a cluster within
-    another, such as ``3/1``, else empty.
+    another, such as ``3/1``, else empty. ``at``: where its name stands, in the dimensions of the
+    points; empty to have it found among its rows.
     """
 
     id: int
@@ -43,6 +44,7 @@ class MapCluster:
     pinned: bool = False
     hidden: bool = False
     path: str = ""
+    at: tuple[float, ...] = ()
 
     @property
     def called(self) -> str:
@@ -62,7 +64,9 @@ class MapView:
     ``keys (n,)``, ``points (n, 2 or 3) float32``, ``labels (n,) int64`` with -1 for noise,
     ``probability (n,) float32``; ``texts``: n of them, None where a row has none, or None where
     there are none at all; ``images``: n data URIs or None, in the same way. ``clusters``: the whole
-    ones, largest first. ``facts``: lines about the map, by name, such as rows and date.
+    ones, largest first; ``inner``: those within them that have a place. ``shown``: places of rows
+    that show a cluster, by its id, the best first. ``facts``: lines about the map, by name, such as
+    rows and date.
     """
 
     title: str
@@ -74,6 +78,8 @@ class MapView:
     texts: tuple[str | None, ...] | None = None
     images: tuple[str | None, ...] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    inner: tuple[MapCluster, ...] = ()
+    shown: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -16,10 +16,12 @@ import numpy as np
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError
 from vdbcluster.graph.distance import ON_SPHERE
+from vdbcluster.layout import coordinates, placed
 from vdbcluster.model.arrays import Int32Array, Keys
 from vdbcluster.model.assign import AssignParams
 from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.labels import LabelBatch, LabelPlan
+from vdbcluster.model.maps import MapLayout
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.pipeline.assign import NewLabels, assign_rows
@@ -31,6 +33,8 @@ from vdbcluster.pipeline.held import catalogue_before
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.kept import Kept
 from vdbcluster.pipeline.last_run import LastRun, recalled
+from vdbcluster.pipeline.map_later import later_places
+from vdbcluster.pipeline.map_record import keep_layout
 from vdbcluster.pipeline.paths import Paths, stored_paths, voted_paths
 from vdbcluster.pipeline.plan import compared
 from vdbcluster.pipeline.planning import Planned
@@ -170,6 +174,10 @@ class _Planning:
             stored = list(sink.stored(batch.keys))
             if self.settings.duplicates.mark:  # new rows are no duplicates until the next run
                 batch = replace(batch, duplicate_of=said(batch.keys, stored))
+            flat = later_places(runs, self.last.run, found, batch.keys)
+            if self.settings.map.write and flat is not None:
+                map_x, map_y = coordinates(flat)
+                batch = replace(batch, map_x=map_x, map_y=map_y)
             where, partitions = self._placed(batch.keys, rows)
             plan = compared(batch, where, partitions, stored)
             after = self._catalogue_after(plan, found)
@@ -180,6 +188,9 @@ class _Planning:
         runs.save_arrays(run_id, plan_arrays(plan))
         runs.save_arrays(run_id, catalogue_arrays(self.held, after), "catalogue")
         runs.save_arrays(run_id, found.added().arrays(), "kept")
+        if flat is not None:
+            self.facts["assign"]["placed"] = int(np.count_nonzero(placed(flat)))
+            keep_layout(runs, run_id, MapLayout(flat))
         self.journal.record("planned")
         left_out = self.facts["read"]["unusable"] + self.facts["read"]["without_vector"]
         return Planned(self.journal, plan, self.held, after, left_out, partial=True)

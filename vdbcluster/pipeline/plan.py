@@ -4,7 +4,8 @@ In: keys, clustering, labels stored now. Out: ``LabelPlan``; only rows that diff
 Promise: no path outlives the clustering that it belongs to. Where the new one has none and rows
 still carry one, the plan has an empty path for every row, so that what is stale is written over.
 The same holds for what rows are duplicates of; where that is marked, every row says so or has an
-empty text, so that a search can ask for the rows to keep.
+empty text, so that a search can ask for the rows to keep. Places on a map stay where the new one
+has none: a place says nothing that a label could contradict.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.layout import coordinates
 from vdbcluster.model.arrays import (
     BoolArray,
     Float32Array,
@@ -37,14 +39,17 @@ def plan_labels(
     *,
     ids: Int64Array | None = None,
     duplicate_of: NDArray[Any] | None = None,
+    places: Float32Array | None = None,
 ) -> LabelPlan:
     """Compare with what is stored; ``ids (c,)`` are written in place of the labels, if given.
 
     ``duplicate_of (n,) object``: as in ``LabelBatch``; None where duplicates are not marked.
+    ``places (n, 2)``: on the map, NaN for rows without one; None where they are not to be written.
     A row is unchanged if all but the run id is equal as stored (scores as float32); its ``run_id``
     then stays that of the run that wrote it, so that a second run writes nothing.
     """
     n = len(rows)
+    map_x, map_y = (None, None) if places is None else coordinates(places)
     new = LabelBatch(
         keys=rows.keys,
         cluster_id=clustering.labels if ids is None else np.append(ids, NOISE)[clustering.labels],
@@ -54,6 +59,8 @@ def plan_labels(
         assignment=_texts(clustering.assignment),
         path=None if clustering.paths is None else _texts(clustering.paths),
         duplicate_of=duplicate_of,
+        map_x=map_x,
+        map_y=map_y,
     )
     return compared(new, rows.partition_of, rows.partitions, stored)
 
@@ -66,9 +73,10 @@ def compared(
 ) -> LabelPlan:
     """The plan to write ``new`` (its keys ascend) over what is stored."""
     old, had_label = _aligned(new.keys, stored)
-    blanked = new.blanked(set(new.lacking()) - set(old.lacking()))
-    changed = ~(had_label & same_labels(blanked, old)) | _unsaid(new, old)
-    return LabelPlan(blanked, partition_of, partitions, had_label, old, changed)
+    left = set(new.lacking()) - set(old.lacking())
+    whole = new.blanked(left).holding({f for f in left if f.bare}, old)
+    changed = ~(had_label & same_labels(whole, old)) | _unsaid(new, old)
+    return LabelPlan(whole, partition_of, partitions, had_label, old, changed)
 
 
 def _unsaid(new: LabelBatch, old: LabelBatch) -> BoolArray:

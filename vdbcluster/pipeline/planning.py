@@ -25,6 +25,7 @@ from vdbcluster.model.arrays import Float32Array, Float64Array
 from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.hierarchy import Clustering
 from vdbcluster.model.labels import LabelBatch, LabelPlan
+from vdbcluster.model.maps import MapLayout
 from vdbcluster.model.matching import EventKind
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
@@ -38,6 +39,7 @@ from vdbcluster.pipeline.identity import Found, Identity, described, identified
 from vdbcluster.pipeline.journal import Journal, begin
 from vdbcluster.pipeline.kept import Kept, remember
 from vdbcluster.pipeline.languages import FEW, MANY, Prepared, ask_languages, prepared
+from vdbcluster.pipeline.map_record import keep_layout
 from vdbcluster.pipeline.neighbors import audit, neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
 from vdbcluster.pipeline.read import read_usable
@@ -113,6 +115,7 @@ class _Planning:
     left_out: int = 0
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
     copies: Duplicates | None = None
+    places: Float32Array | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -268,9 +271,14 @@ class _Planning:
             before = self._catalogue_before()
             identity = identified(found, stored, before, margin=self.settings.cluster.hold)
             ids, clustering = identity.ids, self._gone_into(rows, prepared, identity, stored)
-            copies = self._marks(rows, stored)
             plan = plan_labels(
-                rows, clustering, stored, self.journal.run_id, ids=ids, duplicate_of=copies
+                rows,
+                clustering,
+                stored,
+                self.journal.run_id,
+                ids=ids,
+                duplicate_of=self._marks(rows, stored),
+                places=self._places(rows, prepared, graph, stored),
             )
             after = self._catalogue_after(found, identity, before, plan)
         texts = self._representatives(rows, prepared.points, clustering)
@@ -310,12 +318,31 @@ class _Planning:
             return None
         return marks(standing(self.copies, rows.keys, stored), rows.keys)
 
+    def _places(
+        self, rows: Rows, prepared: Prepared, graph: NeighborGraph, stored: Sequence[LabelBatch]
+    ) -> Float32Array | None:
+        """Where rows are written to lie, if they are to be; kept as the map of the run."""
+        if not self.settings.map.write:
+            return None
+        from vdbcluster.pipeline.layout import Laying
+        from vdbcluster.pipeline.map_steady import map_to_write
+
+        runs, begun = self.journal.runs, self.journal.begun
+        with self.journal.timed("layout"):
+            laying = Laying(graph, prepared.points, rows.keys, self.settings, self.observer)
+            found = map_to_write(runs, begun, laying, stored)
+        self.facts["map"] = found.facts
+        self.places = found.flat
+        return found.flat
+
     def _store(
         self, plan: LabelPlan, before: Catalogue | None, after: Catalogue | None, kept: Kept | None
     ) -> None:
         runs, run_id = self.journal.runs, self.journal.run_id
         runs.save_arrays(run_id, plan_arrays(plan))
         runs.save_arrays(run_id, catalogue_arrays(before, after), "catalogue")
+        if self.places is not None:
+            keep_layout(runs, run_id, MapLayout(self.places))
         if kept is not None:
             runs.save_arrays(run_id, kept.arrays(), "kept")
             self.facts["kept"] = kept.facts()

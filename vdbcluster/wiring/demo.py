@@ -1,7 +1,8 @@
 """The demo: docstrings of Python's standard library, clustered inside an embedded Milvus Lite.
 
-In: a folder to work in. Out: ``DemoResult``, and in the folder the database, the record of the run
-and ``query.py``, a plain pymilvus program that filters by ``cluster_id``.
+In: a folder to work in. Out: ``DemoResult``, and in the folder the database, the record of the run,
+``map.html``, ``report.html`` and ``query.py``, a plain pymilvus program that filters by
+``cluster_id``.
 Promise: no server, key or download; the same ingestion, run and write-back as any other collection;
 what is told about clusters was read back from the database; again in the same folder adds nothing.
 """
@@ -29,9 +30,13 @@ from vdbcluster.config.settings import (
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.records import IngestReport
+from vdbcluster.pages.report.as_html import as_html
 from vdbcluster.ports import Observer
+from vdbcluster.wiring.explaining import explain_job
 from vdbcluster.wiring.ingest import ingest_source
 from vdbcluster.wiring.main_job import run_job
+from vdbcluster.wiring.mapping import map_job
+from vdbcluster.wiring.reporting import report_job, save
 
 COLLECTION = "python_docs"
 EXAMPLE = "tarfile.TarFile.open"
@@ -79,14 +84,17 @@ class DemoResult:
     purity: float
     command: str
     query: Path
+    map: Path
+    report: Path
 
 
 def run_demo(folder: Path, observer: Observer) -> DemoResult:
-    """Ingest, cluster, write back, read the labels again and write ``query.py``."""
+    """Ingest, cluster, write back, explain, draw, read the labels again and write ``query.py``."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = demo_settings(folder)
     ingested = ingest_source(StandardLibraryDocs(), "pydocs", settings, observer).report
     manifest = run_job(settings, observer)
+    drawn, told = _shown(manifest, settings, folder, observer)
     with connect(MilvusAddress(settings.milvus.uri)) as connection:
         rows = _labelled_rows(connection)
     texts = {cluster.id: cluster.representative or "" for cluster in manifest.clusters}
@@ -102,7 +110,20 @@ def run_demo(folder: Path, observer: Observer) -> DemoResult:
         purity=sum(cluster.modules[0][1] for cluster in clusters) / max(1, clustered),
         command=run_command(settings),
         query=query,
+        map=drawn,
+        report=told,
     )
+
+
+def _shown(
+    manifest: RunManifest, settings: Settings, folder: Path, observer: Observer
+) -> tuple[Path, Path]:
+    """The map and the report, with words for the clusters."""
+    explain_job(manifest.run_id, settings, observer)
+    drawn, told = folder / "map.html", folder / "report.html"
+    map_job(manifest.run_id, settings, drawn, observer)
+    save(told, as_html(report_job(manifest.run_id, settings, observer)))
+    return drawn, told
 
 
 def run_query(query: Path) -> None:

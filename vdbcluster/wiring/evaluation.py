@@ -32,7 +32,7 @@ from vdbcluster.pipeline.languages import ask_languages, prepared
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_usable
 from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
-from vdbcluster.ports import Observer
+from vdbcluster.ports import LabelSink, Observer
 from vdbcluster.quality.report import GraphReport, Spread, graph_report, spread
 from vdbcluster.quality.scores import TruthReport, agreement, truth_report
 from vdbcluster.quality.stability import SHARE, Stability, stability, subgraph
@@ -208,7 +208,15 @@ def _plain(value: Any, field: str) -> str:
 
 
 def _stored(bench: Bench) -> tuple[str, list[LabelBatch]]:
-    """Where labels are found, and all of them; whichever way was used to write them.
+    """Where labels are found, and all of them; see ``label_sink``."""
+    sink = label_sink(bench)
+    if sink.way.stale:
+        bench.observer.warn(sink.way.stale)
+    return sink.way.target, [batch for batch in sink.stored() if len(batch)]
+
+
+def label_sink(bench: Bench) -> LabelSink:
+    """What reads the labels there are, whichever way was used to write them.
 
     ``UsageError`` if there are none; ``RefusedError`` if none can be read for a reason.
     """
@@ -219,11 +227,8 @@ def _stored(bench: Bench) -> tuple[str, list[LabelBatch]]:
         except RefusedError as error:
             refused = refused or error
             continue
-        found = [batch for batch in sink.stored() if len(batch)]
-        if found:
-            if sink.way.stale:
-                bench.observer.warn(sink.way.stale)
-            return sink.way.target, found
+        if any(len(batch) for batch in sink.stored()):
+            return sink
     if refused:
         raise refused
     raise _no_label(bench)

@@ -71,6 +71,18 @@ def found_run(runs_dir: Path, name: str) -> RunManifest:
     return runs.load(begun[0])
 
 
+def clustered_run(runs_dir: Path, name: str) -> RunManifest:
+    """As ``found_run``, but ``last`` is the newest that clustered all rows: assignments and merges
+    are passed over.
+    """
+    if name == LAST:
+        every = RunDirectory(runs_dir).every()
+        clustered = [one for one in every if "plan" in one.facts and not is_assignment(one)]
+        if clustered:
+            return clustered[-1]
+    return found_run(runs_dir, name)
+
+
 def _newest(runs: RunDirectory, runs_dir: Path) -> RunManifest:
     """By when it started; one that is damaged is not passed over for an older one."""
     every = runs.every()

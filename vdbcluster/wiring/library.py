@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,16 @@ class Collection:
         self._left_out = 0
 
     @property
+    def settings(self) -> Settings:
+        """As it was opened with."""
+        return self._bench.settings
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told of progress."""
+        return self._bench.observer
+
+    @property
     def profile(self) -> CollectionProfile:
         """What the collection is now."""
         return self._bench.source.profile()
@@ -187,14 +198,19 @@ def open_collection(
     *,
     observer: Observer = QUIET,
     settings: Settings | None = None,
+    runs_dir: Path | str | None = None,
     **milvus: Any,
 ) -> Iterator[Collection]:
     """Open a collection for the time of a ``with`` block.
 
     ``milvus``: further settings of the section of that name (``token``, ``db``, ``vector_field``,
     ``filter``, ``partitions``, ...). ``settings``: everything else; default as on the command line.
+    ``runs_dir``: where runs are recorded.
     """
     base = settings or load_settings({})
+    if runs_dir is not None:
+        run = base.run.model_copy(update={"runs_dir": Path(runs_dir)})
+        base = base.model_copy(update={"run": run})
     known = base.milvus.model_dump() | {"uri": uri, "collection": collection} | milvus
     chosen = base.model_copy(update={"milvus": type(base.milvus)(**known)})
     with open_bench(chosen, observer) as bench:

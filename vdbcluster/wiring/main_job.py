@@ -31,7 +31,7 @@ from vdbcluster.config.settings import NeighborSettings, Settings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
-from vdbcluster.model.labels import Extra, LabelFields
+from vdbcluster.model.labels import MAP_FIELDS, Extra, LabelFields
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.rows import Rows
 from vdbcluster.model.run_id import new_run_id
@@ -39,6 +39,7 @@ from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.apply import apply_run, recall_plan
 from vdbcluster.pipeline.beside import beside
 from vdbcluster.pipeline.copies import text_field
+from vdbcluster.pipeline.map_record import has_written_map
 from vdbcluster.pipeline.run import Agree, agree, run
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.ports.lock import Lease
@@ -129,9 +130,18 @@ class Bench:
         return choose_sink(
             self.connection,
             self.source.selection,
-            label_settings(self.settings),
+            label_settings(self.settings, unwritten=self._unwritten()),
             dry_run=dry_run,
         )
+
+    def _unwritten(self) -> tuple[Extra, ...]:
+        """The fields of the map, until a record tells that a run has written them."""
+        found, settings = self.source.found, self.settings
+        if not settings.map.write:
+            return ()
+        every = RunDirectory(settings.run.runs_dir).every()
+        prefix = settings.write.label_prefix
+        return () if has_written_map(every, found.identity, prefix) else MAP_FIELDS
 
     @contextmanager
     def looking(self) -> Iterator[Adapters]:
@@ -232,7 +242,7 @@ def open_bench(settings: Settings, observer: Observer) -> Iterator[Bench]:
     milvus = settings.milvus
     if not milvus.collection:
         raise UsageError("no collection was named; pass --collection NAME")
-    for name in LabelFields(settings.write.label_prefix).every:
+    for name in label_settings(settings).fields.every:
         if re.search(rf"\b{name}\b", milvus.filter):
             raise UsageError(
                 f"the filter {milvus.filter!r} selects by {name}, which this run rewrites; select "
@@ -279,16 +289,17 @@ def selection(milvus: MilvusSettings) -> Selection:
     return Selection(milvus.collection, milvus.vector_field, milvus.filter, milvus.partitions)
 
 
-def label_settings(settings: Settings) -> LabelSettings:
-    """How labels may be written, and which."""
+def label_settings(settings: Settings, *, unwritten: tuple[Extra, ...] = ()) -> LabelSettings:
+    """How labels may be written, and which; ``unwritten``: see ``LabelFields``."""
     write = settings.write
     wanted: dict[Extra, bool] = {
         "path": settings.cluster.method == "layers" or settings.cluster.recurse > 0,
         "duplicate_of": settings.duplicates.mark,
+        **dict.fromkeys(MAP_FIELDS, settings.map.write),
     }
     extras = tuple(extra for extra, on in wanted.items() if on)
     return LabelSettings(
-        fields=LabelFields(write.label_prefix, extras),
+        fields=LabelFields(write.label_prefix, extras, unwritten),
         way=write.way,
         allow_full_upsert=write.allow_full_upsert,
         adopt=write.adopt,

@@ -30,6 +30,7 @@ def recorded_settings(manifest: RunManifest, now: Settings) -> Settings:
         "vector_field": manifest.selection["vector_field"],
     }
     sections = {name: manifest.settings[name] for name in AS_RECORDED if name in manifest.settings}
+    written = bool(manifest.settings.get("map", {}).get("write", False))
     try:
         known = MilvusSettings(**milvus)
     except ValidationError as error:
@@ -40,4 +41,5 @@ def recorded_settings(manifest: RunManifest, now: Settings) -> Settings:
         ) from error
     recorded = load_settings(sections)
     update = {name: getattr(recorded, name) for name in sections} | {"milvus": known}
-    return now.model_copy(update=update)
+    of_map = now.map.model_copy(update={"write": written})  # the rest is about a picture of now
+    return now.model_copy(update=update | {"map": of_map})

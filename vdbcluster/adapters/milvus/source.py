@@ -79,6 +79,11 @@ class MilvusSource:
         return self._vector
 
     @property
+    def page_bytes(self) -> int:
+        """About what a page takes."""
+        return self._page_bytes
+
+    @property
     def key(self) -> KeyField:
         """The primary key."""
         return self._profile.key
@@ -158,6 +163,14 @@ class MilvusSource:
         size = decode.bytes_per_vector(self._vector) + 16
         for partition, rows in self._scan((self._vector.name,), size):
             yield self._vector_page(rows, partition)
+
+    def rows(self, fields: Sequence[str], row_bytes: int) -> Iterator[list[Any]]:
+        """All rows with these output fields, page by page as the client gives them.
+
+        ``row_bytes``: what a row is expected to take in an answer.
+        """
+        for _, page in self._scan(tuple(fields), row_bytes):
+            yield page
 
     def _vector_page(self, rows: list[Any], partition: str) -> VectorPage:
         keys = decode.keys_of(rows, self._profile.key)

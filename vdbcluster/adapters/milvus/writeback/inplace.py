@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,11 @@ class InPlaceSink(ABC):
         if self._untouched and self._bare():
             return
         source = MilvusSource(self._target.milvus, self._setup.selection)
+        # Once we have written, no value is foreign that was none before.
+        fields = self._fields if self._untouched else replace(self._fields, unwritten=())
         for page in source.scalars(self._readable(), keys):
             if not self._setup.adopt:
-                refuse_foreign(page, self._fields, self._target.name)
+                refuse_foreign(page, fields, self._target.name)
             batch = as_labels(page, self._fields)
             if len(batch):
                 yield batch

@@ -19,11 +19,14 @@ from vdbcluster.model.arrays import Float32Array, Int64Array, Keys
 from vdbcluster.model.hierarchy import Assignment
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, LabelField, LabelFields
 
+_LARGEST = float(np.finfo(np.float32).max)
 _ASSIGNMENTS = frozenset(str(known) for known in Assignment)
 
 
 def as_rows(batch: LabelBatch, fields: LabelFields) -> list[dict[str, Any]]:
-    """The label fields of each row by name, without its key; None where a row has no such text."""
+    """The label fields of each row by name, without its key; None where a row has no such text, or
+    no place.
+    """
     columns = {fields.name(which): _listed(which, values) for which, values in batch.columns()}
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
@@ -42,7 +45,9 @@ def keyed(rows: list[dict[str, Any]], keys: Keys, key: str) -> list[dict[str, An
 
 
 def _listed(which: LabelField, values: np.ndarray) -> list[Any]:
-    return _shortest(values) if which.type == "FLOAT" else values.tolist()
+    found: list[Any] = _shortest(values) if which.type == "FLOAT" else values.tolist()
+    optional = which.optional and which.type == "FLOAT"
+    return [value or None for value in found] if optional else found
 
 
 def _shortest(scores: Float32Array) -> list[float]:
@@ -61,23 +66,29 @@ def as_labels(page: ScalarPage, fields: LabelFields, *, always_text: bool = Fals
     for which in LABEL_FIELDS:
         held = page.values.get(fields.name(which))
         values = [None if held is None else held[i] for i in ours]
-        given = _is_set if always_text and not which.of_key else _is_there
-        held_by_any = any(map(given, values))
+        empty = always_text and not which.of_key
+        held_by_any = any(_is_set(which, v) if empty else v is not None for v in values)
         if not which.optional or held_by_any:
             columns[which.column] = _array(which, values)
     return LabelBatch(keys=page.keys[ours], **columns)
 
 
 def _array(which: LabelField, values: list[Any]) -> np.ndarray:
-    """What a row lacks is 0 or the empty text, and None for an optional one."""
+    """What a row lacks is 0 or the empty text, and None for an optional text."""
     if which.type == "INT64":
         return np.array(values, np.int64)
     if which.type == "FLOAT":
-        return np.array([value or 0.0 for value in values], np.float32)
+        return np.array([_number(value) for value in values], np.float32)
     found = np.empty(len(values), object)
     lacking = None if which.optional else ""
     found[:] = [lacking if value is None else str(value) for value in values]
     return found
+
+
+def _number(value: Any) -> float:
+    """0 for what is none that a field of 32 bits can hold: somebody else's, which is adopted."""
+    told = float(value) if isinstance(value, (int, float)) else 0.0
+    return told if abs(told) <= _LARGEST else 0.0
 
 
 def refuse_foreign(page: ScalarPage, fields: LabelFields, collection: str) -> None:
@@ -89,8 +100,10 @@ def refuse_foreign(page: ScalarPage, fields: LabelFields, collection: str) -> No
     assigned = {row for row in ours if _assigned(page, fields, row)}
     for which, name, values in _held(page, fields):
         kept = assigned if which.later else ours
+        if which.suffix in fields.unwritten:
+            kept = set()
         for row, value in enumerate(values):
-            if row not in kept and _is_set(value):
+            if row not in kept and _is_set(which, value):
                 key = page.keys[row : row + 1].tolist()[0]
                 raise RefusedError(
                     f"row {key!r} of {collection!r} already holds {name} = {value!r}, "
@@ -126,9 +139,6 @@ def _ours(page: ScalarPage, fields: LabelFields) -> Int64Array:
     )
 
 
-def _is_there(value: Any) -> bool:
-    return value is not None
-
-
-def _is_set(value: Any) -> bool:
-    return value is not None and value not in (0, -1, "")
+def _is_set(which: LabelField, value: Any) -> bool:
+    """Whether it is more than what fills a column; -1 is a place as good as any."""
+    return value is not None and value not in (0, "") and (value != -1 or which.bare)

@@ -89,7 +89,7 @@ class SideSink:
         self._load()
         fields = self._setup.fields
         source = MilvusSource(self._milvus, Selection(self._name))
-        known = [name for name in fields.every if source.found.scalar(name)]
+        known = [name for name in fields.possible if source.found.scalar(name)]
         for page in source.scalars(known, keys):
             batch = as_labels(page, fields, always_text=True)
             if self._setup.selection.where or self._setup.selection.partitions:

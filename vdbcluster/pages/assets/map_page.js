@@ -1,0 +1,5 @@
+window.vmap = vdbclusterMap(
+  document.getElementById("vmap"),
+  JSON.parse(document.getElementById("vmap-data").textContent),
+  {},
+);

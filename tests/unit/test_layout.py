@@ -214,6 +214,15 @@ def test_turning_it_square_changes_no_distance(points: np.ndarray) -> None:
     assert min(high, wide) >= 0.97 * max(high, wide)
 
 
+@pytest.mark.parametrize("along", [0.0, 1.0])
+def test_it_may_begin_from_a_spot_or_a_line(digits: Any, along: float) -> None:
+    last = np.full((100, 2), 5.0, np.float32)
+    last[:, 0] += along * np.arange(100)
+    found = lay_out(exact_neighbors(digits[:100], 10), digits[:100], QUICK, last)
+    assert placed(found).all()
+    assert len(np.unique(found, axis=0)) == 100
+
+
 def test_every_row_has_somewhere_to_begin(digits: Any) -> None:
     graph = exact_neighbors(digits[:100], 10)
     last = np.full((100, 2), np.nan, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from vdbcluster.pipeline.edits import merge_clusters
 from vdbcluster.pipeline.journal import begin
 from vdbcluster.pipeline.layout import last_map, layout_params, placed_since, run_layout
 from vdbcluster.pipeline.map_record import MAP, has_written_map, keep_layout, recorded_layout
-from vdbcluster.pipeline.map_steady import TOLERANCE, steady
+from vdbcluster.pipeline.map_steady import TOLERANCE, steady, stored_places
 from vdbcluster.pipeline.members import run_members
 from vdbcluster.pipeline.run import run
 
@@ -270,6 +271,16 @@ def test_whose_places_are_ours(bench: AssignBench) -> None:
     assert not has_written_map([plain.manifest("written")], identity, "cluster_")
     planned = begin(bench.outlets(), MAPPED, "p", {})
     assert not has_written_map([planned.manifest("planned")], identity, "cluster_")
+
+
+def test_values_that_no_map_of_ours_has_are_no_places() -> None:
+    keys = np.arange(4)
+    batch = replace(
+        LabelBatch.blank(keys),
+        map_x=np.array([1, 3e38, 0, -2], np.float32),
+        map_y=np.array([1, 1, 1, -2], np.float32),
+    )
+    assert placed(stored_places(keys, [batch])).tolist() == [True, False, False, True]
 
 
 def test_nothing_adds_up() -> None:

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from vdbcluster.layout.align import RADIUS, aligned, beside_zero, placed, posed
+from vdbcluster.layout.align import RADIUS, aligned, beside_zero, placed, posed, radius
 from vdbcluster.layout.begin import beginning
 from vdbcluster.layout.umap import Embedding, embedded
 from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array
@@ -59,8 +59,8 @@ def lay_out(
     ``last (n, dimensions)``: NaN for rows that had no place.
     """
     linked = with_neighbors(graph)
-    if last is not None and not placed(last).any():
-        last = None
+    if last is not None and not radius(last) > 0:
+        last = None  # no row had a place, or all had the same
     if np.count_nonzero(linked) < FEWEST_ROWS:
         points = _few(vectors, linked, params.dimensions)
     elif last is not None and np.mean(placed(last)[linked]) >= LEAST_KNOWN:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vdbcluster.layout import placed, radius
+from vdbcluster.layout import RADIUS, placed, radius
 from vdbcluster.layout.lay import with_neighbors
 from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.labels import LabelBatch
@@ -30,6 +30,8 @@ from vdbcluster.ports import RunStore
 
 TOLERANCE = 0.03
 """Of the radius of the map: about a hundredth of its width, which nobody sees."""
+WIDEST = 1000 * RADIUS
+"""No map of ours reaches so far: such a value was somebody else's, and is adopted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +90,8 @@ def stored_places(keys: Keys, stored: Iterable[LabelBatch]) -> Float32Array:
     for at, batch in known_rows(keys, stored):
         if batch.map_x is not None and batch.map_y is not None:
             both = np.stack((batch.map_x, batch.map_y), axis=1)
-            found[at] = np.where((both != 0).all(axis=1)[:, None], both, np.nan)
+            ours = (both != 0) & (np.abs(both) < WIDEST)
+            found[at] = np.where(ours.all(axis=1)[:, None], both, np.nan)
     return found
 
 

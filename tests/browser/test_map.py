@@ -252,6 +252,10 @@ def test_dark_and_print(page: Page, places: dict[str, Path], shot: Shot) -> None
     picture.wait_for()
     assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 8
     shot(page, "map-dark-pictures")
+    card, stage = (page.locator(f".vmap-{name}").bounding_box() for name in ("card", "stage"))
+    assert card is not None
+    assert stage is not None
+    assert card["y"] + card["height"] <= stage["y"] + stage["height"]
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_function("document.querySelector('.vmap').dataset.theme === 'light'")
     assert not page.locator("input[type=search]").is_visible()

@@ -41,6 +41,7 @@ def served(ui_folder: Path) -> Iterator[Served]:
 
 def asked(page: Page, served: Served, query: str = "") -> Page:
     page.goto(served.url + query)
+    expect(page.locator("body.ready")).to_be_attached()
     expect(page.locator("main[aria-busy]")).to_have_count(0)
     return page
 

@@ -28,6 +28,7 @@ def opened(page: Page, served: Served, query: str = "") -> Page:
         f"{served.url}api/login", data={"token": TOKEN}, headers={"X-Vdbcluster": "edit"}
     )
     page.goto(served.url + query)
+    expect(page.locator("body.ready")).to_be_attached()
     expect(page.locator("main[aria-busy]")).to_have_count(0)
     expect(page.locator("ul.clusters li").first).to_be_visible()
     return page

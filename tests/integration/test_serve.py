@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from pymilvus import MilvusClient
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from tests import backends
 from tests.backends import Backend
-from tests.integration.docs import DIM, ROWS, fill_docs
+from tests.integration.docs import fill_docs
 from tests.integration.serve_process import ServeProcess
+from tests.integration.serve_watch import Watch, add_blob, check
 from tests.silent import Listener
 from vdbcluster.cli import serve as serve_command
 from vdbcluster.cli.app import app
@@ -217,49 +214,6 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
             serve_here("x.db", "--port", str(taken.getsockname()[1]))
 
 
-class Watch:
-    """Asks again and again, until it is told to stop, and keeps all answers."""
-
-    PATHS = ("/api/clusters", "/api/search", "/api/clusters/0/rows", "/api/clusters/0",
-             "/api/row/similar", "/api/noise", "/api/duplicates", "/api/collection")  # fmt: skip
-
-    def __init__(self, process: ServeProcess) -> None:
-        self.answers: list[tuple[str, int, Any]] = []
-        self._process, self._ended = process, threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(2)]
-
-    def _ask(self, number: int) -> None:
-        turn = number
-        while not self._ended.is_set():
-            path = self.PATHS[turn % len(self.PATHS)]
-            params = {"key": 0} if path == "/api/row/similar" else {"limit": 200}
-            self.answers.append((path, *self._process.ask(path, **params)))
-            turn += 1
-
-    def seen(self, run: str) -> bool:
-        """Whether the catalogue of a run was shown."""
-        return any(path == "/api/clusters" and found.get("run_id") == run
-                   for path, _, found in list(self.answers))  # fmt: skip
-
-    def __enter__(self) -> Watch:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join(60)
-
-
-def add_blob(client: MilvusClient, number: int) -> None:
-    """Forty rows of one more cluster."""
-    rng = np.random.default_rng(100 + number)
-    vectors = rng.normal(rng.normal(0, 3, DIM), 0.4, (40, DIM)).astype(np.float32)
-    start = ROWS + 40 * number
-    client.insert("docs", [{"id": start + i, "vector": v} for i, v in enumerate(vectors)])
-
-
 def watched(backend: Backend, folder: Path, runs: int, way: str = "auto") -> None:
     """Cluster again and again, with rows that came meanwhile, while people look."""
     with backends.connected(backend) as client:
@@ -285,32 +239,10 @@ def watched(backend: Backend, folder: Path, runs: int, way: str = "auto") -> Non
     check(watch.answers, ids, first)
 
 
-def check(answers: list[tuple[str, int, Any]], runs: list[str], first: int) -> None:
-    assert {path for path, _, _ in answers} == set(Watch.PATHS)
-    wrong = [(path, status, found) for path, status, found in answers if status != 200]
-    assert not wrong, wrong[:3]
-    catalogues: dict[str, set[Any]] = {}
-    for path, _, found in answers:
-        if path == "/api/clusters":
-            told = tuple((c["id"], c["size"], tuple(c["keywords"])) for c in found["clusters"])
-            catalogues.setdefault(found["run_id"], set()).add(tuple(sorted(told)))
-        for row in found.get("rows", []) if path != "/api/collection" else ():
-            assert row["cluster"] is None or row["run_id"] in runs
-            if row["key"] == "0":
-                assert row["cluster"]["id"] == first  # the id stays what it was
-    assert set(catalogues) <= set(runs)
-    assert len(catalogues) > 1
-    for run, seen in catalogues.items():
-        (whole,) = seen  # all of one run, never a part of it, never a mixture
-        place = runs.index(run)
-        assert [size for _, size, _ in whole] == [60] * 4 + [40] * place
-        assert [cluster for cluster, _, _ in whole] == list(range(4 + place))
-
-
 @pytest.mark.parametrize("way", ["auto", pytest.param("side-collection", marks=pytest.mark.slow)])
 def test_people_look_while_a_run_writes(way: str, tmp_path: Path) -> None:
     with backends.lite_server(tmp_path / "data") as server:
-        watched(server.backend, tmp_path, 3, way)
+        watched(server.backend, tmp_path, 2, way)
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ TOLD = {
 }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("quiet_home")
 @pytest.mark.parametrize(
     "name", [QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]

@@ -6,9 +6,11 @@ function makeHover(stage, columns, content) {
   card.setAttribute("role", "tooltip");
   stage.append(card);
   let now = -1;
+  let where = [0, 0];
 
   async function show(row, x, y) {
     if (row < 0) return hide();
+    where = [x, y];
     if (row !== now) {
       now = row;
       card.replaceChildren(...fill(row));
@@ -35,6 +37,7 @@ function makeHover(stage, columns, content) {
     const parts = [];
     if (image) {
       const picture = document.createElement("img");
+      picture.addEventListener("load", () => beside(...where)); // now it has a height
       picture.src = image;
       picture.alt = "";
       parts.push(picture);

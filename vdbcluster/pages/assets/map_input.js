@@ -124,6 +124,8 @@ function makeInput(stage, columns, scene, hover, act) {
     stage.addEventListener("pointermove", move);
     stage.addEventListener("pointerup", up);
     stage.addEventListener("pointercancel", up);
+    // A tap has done its work by now; the click that would follow could meet a name that came here.
+    stage.addEventListener("touchend", (event) => onMap(event) && event.cancelable && event.preventDefault());
     stage.addEventListener("pointerleave", () => hover.hide());
     stage.addEventListener("wheel", wheel, { passive: false });
     stage.addEventListener("dblclick", (event) => onMap(event) && scene.zoomed(2, ...at(event)));

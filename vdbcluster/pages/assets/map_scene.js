@@ -47,7 +47,7 @@ function makeScene(place, columns, look) {
     const { width, height } = box();
     const room = Math.sqrt((width * height) / 960000);
     const size = 20 * Math.max(columns.n, 200) ** -0.155 * Math.max(0.7, Math.min(1.25, room));
-    return Math.min(13, size * zoom() ** 0.3) * (flat ? 1 : 0.7);
+    return Math.min(13, size * zoom() ** 0.3) * (flat ? 1 : 0.5);
   }
 
   function marker(color, opacity, size) {
@@ -91,7 +91,7 @@ function makeScene(place, columns, look) {
 
   function ring(rows, size) {
     const made = trace(rows, look.ink(), 1, size + 9);
-    made.marker.symbol = flat ? "circle-open" : "circle-open";
+    made.marker.symbol = "circle-open";
     made.marker.line = { width: 2, color: look.ink() };
     return made;
   }

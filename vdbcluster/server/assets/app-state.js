@@ -56,7 +56,7 @@ function viewOf(named, state) {
   if (named === "cluster" && state.id === null) return START.view;
   if (named === "cluster" && state.id < 0) return "noise";
   if (named === "similar" && state.like === null) return START.view;
-  if (VIEWS.includes(named)) return named;
+  if (VIEWS.includes(named) && !(named === "rows" && searching(state))) return named;
   return searching(state) ? "search" : START.view;
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vdbcluster.errors import VdbclusterError
@@ -34,7 +34,8 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # what did not fit is not wanted any more; it is closed all the same
+            self._file.close()
 
     def put(self, page: RowPage) -> None:
         """Behind those that are there."""

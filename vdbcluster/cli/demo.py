@@ -48,7 +48,7 @@ def demo(
         console.print(f"and {len(result.clusters) - SHOWN_CLUSTERS} smaller ones")
     console.print(f"\nThe same again, and on your own collection:\n\n  {result.command}\n")
     console.print(f"One cluster, by a plain pymilvus query ({result.query}):\n")
-    for line in result.query.read_text().splitlines():
+    for line in result.query.read_text(encoding="utf-8").splitlines():
         console.print(f"  {line}")
     console.print()
     run_query(result.query)

@@ -117,7 +117,7 @@ def _moment(text: str) -> datetime | None:
             moment = parsedate_to_datetime(text)
         else:
             return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -134,7 +134,8 @@ def timeline(name: str, times: Float64Array, labels: Int64Array) -> Timeline | N
     unit = _period(high - low)
     inside = dated[(times[dated] >= low) & (times[dated] <= high)]
     starts = _starts(low, high, unit)
-    place = np.searchsorted(starts, times[inside], side="right") - 1
+    # A moment of less than a microsecond before its period is rounded into it.
+    place = np.maximum(0, np.searchsorted(starts, times[inside], side="right") - 1)
     if len(np.unique(place)) < 2:
         return None
     n, ids = len(starts), np.unique(labels[labels >= 0])

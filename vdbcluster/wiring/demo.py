@@ -101,7 +101,8 @@ def run_demo(folder: Path, observer: Observer) -> DemoResult:
     clusters = summarize(rows, texts)
     clustered = sum(cluster.size for cluster in clusters)
     query = folder / "query.py"
-    query.write_text(query_program(settings.milvus.uri, _example_cluster(rows, clusters)))
+    program = query_program(settings.milvus.uri, _example_cluster(rows, clusters))
+    query.write_text(program, encoding="utf-8")
     return DemoResult(
         ingested=ingested,
         manifest=manifest,

@@ -11,16 +11,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from vdbcluster.adapters.languages import Py3LangId
-from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.tokenizers import ScriptTokenizer
 from vdbcluster.config.explain import ExplainSettings
 from vdbcluster.config.settings import Settings
-from vdbcluster.model.manifest import RunManifest, is_assignment
+from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.explain import Agree, Explaining, explain_run
 from vdbcluster.pipeline.explain_record import Explained
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.commenting import open_commenting
-from vdbcluster.wiring.history import LAST, found_run
+from vdbcluster.wiring.history import clustered_run
 from vdbcluster.wiring.main_job import check_text_field, open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
@@ -32,7 +31,7 @@ def explain_job(
 
     ``last`` is the newest that clustered all rows: assignments and merges are passed over.
     """
-    manifest = _last(settings) if name == LAST else found_run(settings.run.runs_dir, name)
+    manifest = clustered_run(settings.run.runs_dir, name)
     then = recorded_settings(manifest, settings)
     with ExitStack() as stack:
         # A wrong key or prompt is told before a row is read.
@@ -62,12 +61,6 @@ def tokenizer_of(settings: ExplainSettings) -> ScriptTokenizer:
         dictionary=settings.dictionary,
         han=settings.han,
     )
-
-
-def _last(settings: Settings) -> RunManifest:
-    every = RunDirectory(settings.run.runs_dir).every()
-    clustered = [one for one in every if "plan" in one.facts and not is_assignment(one)]
-    return clustered[-1] if clustered else found_run(settings.run.runs_dir, LAST)
 
 
 def named_field(manifest: RunManifest, settings: Settings) -> str:

@@ -37,7 +37,7 @@ from vdbcluster.pipeline.export_places import (
 from vdbcluster.pipeline.map_record import MAP
 from vdbcluster.ports import LabelSink, Observer
 from vdbcluster.wiring.evaluation import label_sink
-from vdbcluster.wiring.history import LAST, found_run
+from vdbcluster.wiring.history import LAST, clustered_run
 from vdbcluster.wiring.main_job import Bench, open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
@@ -97,13 +97,13 @@ def export_job(
 ) -> ExportedFile:
     """Export the collection that ``settings`` name, or else that of the run ``name``.
 
-    The map is that of the run; without ``name`` that of the newest run of the collection that has
-    one. ``atlas``: with places and neighbours, laid out and searched now where need be. Raises as
+    The map is that of the run (``last``: the newest that clustered all rows); without ``name`` that
+    of the newest run of the collection that has one. ``atlas``: with places and neighbours, laid out and searched now where need be. Raises as
     ``pipeline.export.export_rows`` does, ``UsageError`` if no row has a label.
     """
     manifest = None
     if name or not settings.milvus.collection:
-        manifest = found_run(settings.run.runs_dir, name or LAST)
+        manifest = clustered_run(settings.run.runs_dir, name or LAST)
         settings = recorded_settings(manifest, settings)
     with ExitStack() as stack:
         bench = stack.enter_context(open_bench(settings, observer))

@@ -10,15 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from vdbcluster.adapters.replacing import replacing
-from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
-from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.model.report import Report
 from vdbcluster.pipeline.report import NONE, Reporting, report_of
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.explaining import named_field
-from vdbcluster.wiring.history import LAST, found_run
+from vdbcluster.wiring.history import LAST, clustered_run, found_run
 from vdbcluster.wiring.main_job import check_text_field, open_bench
 from vdbcluster.wiring.recorded import recorded_settings
 
@@ -28,7 +26,7 @@ def report_job(name: str, settings: Settings, observer: Observer) -> Report:
 
     ``last`` is the newest that clustered all rows: assignments and merges are passed over.
     """
-    manifest = _last(settings) if name == LAST else found_run(settings.run.runs_dir, name)
+    manifest = clustered_run(settings.run.runs_dir, name)
     then = _with_since(recorded_settings(manifest, settings), settings)
     with open_bench(then, observer) as bench, bench.looking() as adapters:
         named = named_field(manifest, settings)
@@ -56,9 +54,3 @@ def _with_since(then: Settings, settings: Settings) -> Settings:
     found = found_run(settings.run.runs_dir, since)
     report = settings.report.model_copy(update={"since": found.run_id})
     return then.model_copy(update={"report": report})
-
-
-def _last(settings: Settings) -> RunManifest:
-    every = RunDirectory(settings.run.runs_dir).every()
-    clustered = [one for one in every if "plan" in one.facts and not is_assignment(one)]
-    return clustered[-1] if clustered else found_run(settings.run.runs_dir, LAST)

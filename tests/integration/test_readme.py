@@ -52,7 +52,9 @@ def test_options_exist(command: str) -> None:
 
 def test_every_option_of_the_readme_exists() -> None:
     commands = [
-        command.callback.__name__ for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback
     ]
     runner = CliRunner(env={"COLUMNS": "300", "TERM": "dumb"})
     shown = "".join(runner.invoke(app, [command, "--help"]).output for command in commands)

@@ -243,6 +243,7 @@ def test_narrow(narrow: Page, places: dict[str, Path], shot: Shot) -> None:
     narrow.wait_for_function("vmap.view().state.singled === 1")
 
 
+@pytest.mark.slow
 def test_dark_and_print(page: Page, places: dict[str, Path], shot: Shot) -> None:
     page.emulate_media(color_scheme="dark")
     show(page, places["pictures"])
@@ -292,6 +293,7 @@ def test_three_dimensions(page: Page, places: dict[str, Path], shot: Shot) -> No
     assert page.inner_text(".vmap-details h2") == NAMES[2]
 
 
+@pytest.mark.slow
 def test_a_map_within_another_page(page: Page, tmp_path: Path) -> None:
     part = map_fragment(map_view(), "one", options={"panel": False, "head": False})
     place = tmp_path / "report.html"

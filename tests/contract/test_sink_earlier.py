@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("probed_once")
 Lite = tuple[MilvusClient, MilvusConnection]
 KNOWN = zoo.LABEL_FIELDS[:4]
 LABEL = dict(zip(KNOWN, (3, 0.5, 0.25, "run-0"), strict=True))
-READ = (3, 0.5, 0.25, "run-0", "", "", "")
+READ = (3, 0.5, 0.25, "run-0", "", "", "", 0.0, 0.0)
 DECLARED = replace(zoo.by_name("declared-int"), labels=len(KNOWN))
 MIXED = replace(zoo.by_name("declared-dynamic"), labels=len(KNOWN))
 PATHS = LabelSettings(WITH_EXTRAS, allow_full_upsert=True)

@@ -147,6 +147,15 @@ def test_the_atlas_has_places_and_neighbours(lite_file: Backend, tmp_path: Path)
     assert [(r["cluster_x"], r["cluster_y"]) for r in plainly] == [
         (r["projection_x"], r["projection_y"]) for r in rows
     ]
+    with connected(lite_file) as client:
+        client.load_collection("odd")
+        some = client.query("odd", "", output_fields=["*"], limit=3)
+        labels = [*LABELS, "cluster_assignment"]
+        copied = [{k: plain(v) for k, v in dict(r).items() if k not in labels} for r in some]
+        client.insert("odd", [{**row, zoo.KEY: 10**6 + i} for i, row in enumerate(copied)])
+    call("assign", *where)  # rows that come later have a place on the same map
+    late = json.loads(call("export", "last", *where[:4], "-o", str(again), "--json").stdout)
+    assert (late["map_of_run"], late["on_the_map"]) == (told["map_of_run"], ROWS + 3)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import math
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from vdbcluster.adapters.table_files import BOM, TablePlace, table_file
 from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.model.labels import LabelBatch, LabelFields
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.tables import Column, RowBatch, TableShape
+from vdbcluster.model.tables import Column, RowBatch, RowPage, TableShape
 from vdbcluster.pipeline.export import Exporting, ExportRequest, export_rows
 from vdbcluster.pipeline.export_places import Places
 from vdbcluster.records.columns import Kinds
@@ -107,15 +108,18 @@ def test_csv_tells_an_empty_text_from_none(tmp_path: Path) -> None:
     assert table["text"].to_pylist() == [*HARD, None]
 
 
+FORMULAS = ("=1", "+1", "-1", "@x", "\n=1", "＝1", "a=1")  # noqa: RUF001
+
+
 def test_csv_for_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
-    rows = [{"id": i, "=cmd": text} for i, text in enumerate(("=1", "+1", "-1", "@x", "a=1"))]
+    rows = [{"id": i, "=cmd": text} for i, text in enumerate(FORMULAS)]
     path = tmp_path / "rows.csv"
-    assert written(path, rows, "csv", spreadsheet=True).formulas == 5
+    assert written(path, rows, "csv", spreadsheet=True).formulas == 7
     text = path.read_bytes()
     assert text.startswith(BOM)
     found = list(csv.reader(io.StringIO(text.removeprefix(BOM).decode())))
     assert found[0] == ["id", "'=cmd", "score"]
-    assert [row[1] for row in found[1:]] == ["'=1", "'+1", "'-1", "'@x", "a=1"]
+    assert [row[1] for row in found[1:]] == [*(f"'{text}" for text in FORMULAS[:-1]), "a=1"]
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -155,6 +159,17 @@ def test_nothing_is_there_if_a_batch_fails(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
     with pytest.raises(VdbclusterError, match="cannot be written"):
         written(tmp_path / "no" / "rows.csv", ROWS, "csv")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = partial(open, "/dev/full", "w+b")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full())
+    page = RowPage(np.arange(2), {}, [{}, {}], {})  # so small that it waits in the buffer
+    with Spool(tmp_path) as spool:
+        spool.put(page)
+        with pytest.raises(VdbclusterError, match="cannot be kept"):
+            next(iter(spool))
 
 
 def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:

@@ -249,7 +249,10 @@ def test_the_last_map_is_the_newest_of_the_same_rows(bench: AssignBench) -> None
     assert last_map(bench.runs, bench.runs.load("run")) is None
 
 
-@pytest.mark.parametrize("each", [1, 2, 7])
+@pytest.mark.parametrize(
+    "each",
+    [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.slow)],
+)
 def test_few_rows_have_a_map_too(tmp_path: Path, each: int) -> None:
     bench = AssignBench(tmp_path, each=each)
     assert bench.run("run", MAPPED).facts["map"]["rows"] == 3 * each

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vdbcluster.adapters import pictures
+from vdbcluster.adapters import picture_fetch, pictures
 from vdbcluster.adapters.picture_fetch import PictureFetcher
 from vdbcluster.adapters.pictures import PictureSource, Thumbnailer, Thumbnails, check_pillow
 from vdbcluster.errors import UsageError
@@ -98,11 +101,32 @@ def test_no_directory_no_path() -> None:
 def test_bombs_and_giants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pictures, "MAX_PIXELS", 2_000_000)
     assert made(PictureSource(), png(2000, 1500)).missing == {"more than 2 million pixels": 1}
+    giant = bytearray(png())
+    giant[16:24] = struct.pack(">II", 30_000, 30_000)  # Pillow itself refuses it as it opens
+    giant[29:33] = struct.pack(">I", zlib.crc32(giant[12:29]))
+    large = bytearray(png())
+    large[16:24] = struct.pack(">II", 12_000, 10_000)  # and warns of this one
+    large[29:33] = struct.pack(">I", zlib.crc32(large[12:29]))
+    found = made(PictureSource(), bytes(giant), bytes(large), png())
+    assert found.missing == {"more than 2 million pixels": 2}
+    assert found.uris[2] is not None
     monkeypatch.setattr(pictures, "MAX_BYTES", 50)
     (tmp_path / "x.png").write_bytes(png())
     found = made(PictureSource(tmp_path), "x.png", png())
     assert sum(found.missing.values()) == 2
     assert all(reason.startswith("larger than") for reason in found.missing)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(41486, b"x"), (33434, b"xy"), (40962, b"abc")])
+def test_damaged_exif_stops_no_other_picture(tag: int, value: bytes) -> None:
+    exif = image.Exif()
+    exif[274] = 6
+    entries = struct.pack("<HHHII", 2, 274, 3, 1, 6) + struct.pack("<HHI4s", tag, 2, 3, value)
+    body = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entries + bytes(4)
+    out = io.BytesIO()
+    image.new("RGB", (40, 20)).save(out, "JPEG", exif=body)
+    found = made(PictureSource(), out.getvalue(), png())
+    assert found.uris[1] is not None
 
 
 def test_only_as_many_as_there_is_room_for() -> None:
@@ -124,6 +148,7 @@ def test_without_pillow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def server() -> Iterator[tuple[str, list[str]]]:
     """Pictures over HTTP: ``/ok.png``, ``/moved``, ``/loop``, ``/file``, ``/big``, ``/gone``."""
     asked: list[str] = []
+    cookies: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -132,7 +157,15 @@ def server() -> Iterator[tuple[str, list[str]]]:
             where = {"/moved": "/ok.png", "/loop": "/loop", "/file": "file:///etc/hostname"}
             status = 302 if name in where else 404 if name == "/gone" else 200
             body = png() if name == "/ok.png" else b"x" * 5000 if name == "/big" else b""
+            if name == "/packed":
+                body = gzip.compress(b"x" * 10_000_000)
+            if name == "/inside":
+                status, where = 302, {name: f"http://localhost:{self.server.server_port}/ok.png"}
+            cookies.append(self.headers["Cookie"])
             self.send_response(status)
+            self.send_header("Set-Cookie", "a=b; Path=/")
+            if name == "/packed":
+                self.send_header("Content-Encoding", "gzip")
             if name in where:
                 self.send_header("Location", where[name])
             self.send_header("Content-Length", str(len(body)))
@@ -149,6 +182,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
     served.shutdown()
     thread.join()
     served.server_close()
+    assert cookies == [None] * len(asked)
 
 
 def test_urls_are_fetched_within_bounds(server: tuple[str, list[str]]) -> None:
@@ -162,11 +196,39 @@ def test_urls_are_fetched_within_bounds(server: tuple[str, list[str]]) -> None:
     assert found.missing["a URL that answers 404"] == 1
     assert found.missing["larger than 0 MB"] == 1
     assert found.missing["a URL beyond the first 6"] == 1
-    refused = {r: n for r, n in found.missing.items() if r.startswith("a URL that is not answered")}
-    assert sum(refused.values()) == 2  # the loop, and the way to a file
+    assert found.missing["a URL that redirects more than 3 times"] == 1
+    assert found.missing["a URL that is not answered (UnsupportedProtocol)"] == 1  # a file
     with PictureFetcher(seconds=-1.0) as late:
         found = made(PictureSource(fetch=late), home + "/ok.png")
     assert "of fetching" in next(iter(found.missing))
+
+
+def test_what_is_packed_stays_packed(server: tuple[str, list[str]]) -> None:
+    home, _ = server
+    with PictureFetcher(max_bytes=100_000) as fetch:
+        found = fetch([home + "/packed"])[home + "/packed"]
+    assert isinstance(found, bytes)
+    assert len(found) < 20_000
+
+
+def test_no_redirect_leads_into_a_private_network(
+    server: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, asked = server
+    real = picture_fetch.addresses
+    with PictureFetcher() as fetch:
+        assert isinstance(fetch([home + "/inside"])[home + "/inside"], bytes)
+        asked.clear()
+        public = [picture_fetch.ipaddress.ip_address("93.184.215.14")]
+        monkeypatch.setattr(
+            picture_fetch, "addresses", lambda host: public if host == "127.0.0.1" else real(host)
+        )
+        told = fetch([home + "/inside"])[home + "/inside"]
+        assert (told, asked) == ("a URL that redirects into a private network", ["/inside"])
+    for host in ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"):
+        with PictureFetcher() as fetch:
+            url = f"http://{host}/latest/meta-data"
+            assert fetch([url]) == {url: "a URL of a link-local address"}
 
 
 def test_a_server_that_is_not_there(unused_port: int) -> None:

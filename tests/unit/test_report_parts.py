@@ -20,6 +20,7 @@ from vdbcluster.pages.report.figures import share, sparkline, trends
 from vdbcluster.pages.report.raster import heat, png, scatter
 from vdbcluster.pages.report.treemap import tiles
 from vdbcluster.pipeline.report_changes import event_line, history_lines
+from vdbcluster.pipeline.report_clusters import Sources, report_clusters
 from vdbcluster.pipeline.report_doubts import cluster_doubts, doubts
 from vdbcluster.pipeline.report_fields import column_of
 from vdbcluster.pipeline.report_near import boxes, nearness
@@ -69,6 +70,22 @@ def test_the_field_of_times_is_chosen_by_name_and_by_what_it_holds() -> None:
     assert time_field({}) == ""
 
 
+@pytest.mark.parametrize(
+    "text", ["Mon, 1 Jan 2024 00:00:00 +9" + 20 * "9", "Mon, 99999999999 Jan 2024 00:00:00"]
+)
+def test_numbers_beyond_all_clocks_are_no_time(text: str) -> None:
+    assert np.isnan(seconds([text], "created")[0])
+    assert time_field({"said": [text, "plain"]}) == ""
+
+
+def test_a_moment_that_is_rounded_into_the_next_period_is_counted() -> None:
+    midnight = MAY.replace(hour=0, minute=0).timestamp()
+    times = np.array([midnight - 2.4e-7, midnight + 3 * 86_400, midnight + 5 * 86_400])
+    found = timeline("at", times, np.zeros(3, np.int64))
+    assert found is not None
+    assert sum(found.totals) == 3
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 4_000_000), st.integers(-1, 3)), min_size=1, max_size=60),
     st.sampled_from([1, 60, 3600, 86_400]),
@@ -112,13 +129,12 @@ def test_trends_compare_thirds_of_the_rows() -> None:
     assert trends(replace(line, totals=(1, 1, 28))) == []
 
 
-trees = st.recursive(
-    st.integers(1, 50).map(lambda n: ("", n, ())),
-    lambda inner: st.tuples(
-        st.just(""), st.integers(0, 20), st.lists(inner, min_size=1, max_size=4)
-    ),
-    max_leaves=12,
-)
+def above(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.tuples(st.just(""), st.integers(0, 20), st.lists(inner, min_size=1, max_size=4))
+
+
+leaves: st.SearchStrategy[object] = st.integers(1, 50).map(lambda n: ("", n, ()))
+trees = leaves | above(leaves) | above(leaves | above(leaves))
 
 
 def box_of(tree: object, path: str = "0") -> Box:
@@ -245,6 +261,13 @@ def test_many_clusters_leave_out_the_smallest() -> None:
 
 def row(stability: float | None, soft: int = 0) -> ClusterRow:
     return ClusterRow(4, 100, soft, 0.2, stability, "text")
+
+
+def test_soft_rows_are_counted_among_those_that_are_there() -> None:
+    known = Sources(replace(MANIFEST, clusters=(row(0.9, soft=60),)))
+    labels = np.array([4, 4, -1, 4])
+    (found,) = report_clusters(labels, np.array([True, False, False, False]), known)
+    assert (found.size, found.share, found.soft) == (3, 0.75, 1)  # the run had 60 of 100
 
 
 def test_what_is_doubtful_is_said() -> None:

@@ -14,6 +14,8 @@ import base64
 import binascii
 import io
 import re
+import struct
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,11 @@ USUAL_FIELDS = (
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[^;,]*)*),", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
 _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "SUkq", "TU0AK")
+_BROKEN = (
+    OSError, SyntaxError, ValueError, ArithmeticError, EOFError, LookupError, TypeError,
+    struct.error,
+)  # fmt: skip
+"""What Pillow raises for bytes or EXIF that are damaged."""
 Fetch = Callable[[Sequence[str]], Mapping[str, "bytes | str"]]
 
 
@@ -161,19 +168,26 @@ def thumbnail(data: bytes, size: int) -> str:
     if len(data) > MAX_BYTES:
         raise UnusableError(f"larger than {MAX_BYTES // 1_000_000} MB")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            warnings.simplefilter("ignore")  # of what is amiss with it
             if opened.width * opened.height > MAX_PIXELS:
-                raise UnusableError(f"more than {MAX_PIXELS // 1_000_000} million pixels")
+                raise UnusableError(_too_many_pixels())
             opened.draft("RGB", (2 * size, 2 * size))
             picture: Any = ImageOps.exif_transpose(opened)
             clear = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
             picture = picture.convert("RGBA" if clear else "RGB")
-    except (OSError, SyntaxError, ValueError, ArithmeticError, EOFError) as error:
+    except Image.DecompressionBombError as error:  # told before we could look at its size
+        raise UnusableError(_too_many_pixels()) from error
+    except _BROKEN as error:
         raise UnusableError("no picture that can be read") from error
     picture.thumbnail((size, size))
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=QUALITY, method=3)
     return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _too_many_pixels() -> str:
+    return f"more than {MAX_PIXELS // 1_000_000} million pixels"
 
 
 def _of_url(found: bytes | str) -> bytes:

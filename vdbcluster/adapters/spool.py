@@ -34,7 +34,7 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # what did not fit is not wanted any more; it is closed all the same
+        with suppress(OSError):  # what did not fit has been told, and is not wanted any more
             self._file.close()
 
     def put(self, page: RowPage) -> None:

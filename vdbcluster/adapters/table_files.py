@@ -37,7 +37,8 @@ Form = Literal["parquet", "csv", "jsonl"]
 FORMS: tuple[Form, ...] = ("parquet", "csv", "jsonl")
 BOM = b"\xef\xbb\xbf"
 """Spreadsheets take a file for UTF-8 only by this."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""The full-width ones too, which spreadsheets of East Asia read as the others."""
 
 
 @dataclass(frozen=True, slots=True)

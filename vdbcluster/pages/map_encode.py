@@ -66,7 +66,7 @@ def thinned(
     """
     full = [packed(column) for column in columns]
     size = sum(map(len, full))
-    if size <= limit:
+    if size <= limit or not len(order):  # nothing that could be left out
         return full, np.sort(order)
     costs = _costs(columns)[order].cumsum()
     share = limit / size if size else 0.0

@@ -27,7 +27,7 @@ from vdbcluster.pipeline.browse_alike import Near, nearest
 from vdbcluster.pipeline.browse_fields import ShownFields, shown_fields
 from vdbcluster.pipeline.browse_shelf import Shelf, Shelved
 from vdbcluster.pipeline.browse_text import TextSearch, TextState
-from vdbcluster.ports.live import LiveCollection
+from vdbcluster.ports.live import LiveCollection, NoRowError
 
 FACET_ROWS = {"lite": 300}
 USUAL_FACET_ROWS = 1_000
@@ -108,7 +108,7 @@ class Browser:
             return held[1]
         profile = self.live.profile()
         keys = [row.key for row in self.live.page(Chosen(), (), SAMPLED).rows[:: SAMPLED // 4]]
-        samples = [self.live.whole(key) for key in keys]
+        samples = [row for row in map(self._still_there, keys) if row is not None]
         found = shown_fields(profile, samples, self._ours, text=self._named, image=self._image)
         if samples:
             with self._lock:
@@ -253,6 +253,12 @@ class Browser:
         with self._lock:
             self._noise = None
             self._facets.clear()
+
+    def _still_there(self, key: RowKey) -> LiveRow | None:
+        try:
+            return self.live.whole(key)
+        except NoRowError:  # deleted since its key was read
+            return None
 
     def _any_copies(self) -> bool:
         return bool(self.live.page(Chosen(copies=True), (), 1).rows)

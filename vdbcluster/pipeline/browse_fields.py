@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vdbcluster.model.collection import USUAL_TEXT_FIELDS, CollectionProfile
 from vdbcluster.model.live import LiveRow
@@ -20,6 +21,8 @@ FEW = 6
 LONG = 200
 """Characters of a text that is too long to stand beside another."""
 SHOWN_TEXT = 1_000
+DEEPEST = 50
+"""Values within values that are shown."""
 SAFE = 2**53
 _IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|avif);base64,[A-Za-z0-9+/=]+\Z")
 _PLAIN = ("VARCHAR", "BOOL", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE")
@@ -75,8 +78,8 @@ def _short(value: object) -> bool:
     return isinstance(value, int | float | str | None) and len(str(value)) <= LONG
 
 
-def plain(value: object) -> object:
-    """As JSON has it."""
+def plain(value: object, deep: int = DEEPEST) -> object:
+    """As JSON has it; what lies more than ``deep`` values deep is left out."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -85,12 +88,24 @@ def plain(value: object) -> object:
         return value if math.isfinite(value) else None
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
-    if isinstance(value, Mapping):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+    if isinstance(value, Mapping | list | tuple):
+        return _inner(value, deep - 1) if deep else "…"
     item = getattr(value, "item", None)
     return plain(item()) if callable(item) else str(value)
+
+
+def _inner(value: Mapping[Any, object] | Sequence[object], deep: int) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): plain(one, deep) for name, one in value.items()}
+    return [plain(one, deep) for one in value]
+
+
+def brief(value: object) -> object:
+    """As ``plain``; of what is longer than ``LONG`` as text, the beginning of that."""
+    found = plain(value)
+    if not isinstance(found, str | dict | list):
+        return found
+    return found if len(str(found)) <= LONG else text_of(str(found), LONG)
 
 
 def text_of(value: object, most: int = SHOWN_TEXT) -> str | None:

@@ -81,7 +81,7 @@ class Shelf:
         """``prefix``: of the fields that hold labels."""
         self._catalogue, self._runs, self._prefix = catalogue, runs, prefix
         self._life, self._clock = life, clock
-        self._reading = threading.Lock()
+        self._reading, self._storing = threading.Lock(), threading.Lock()
         self._held: tuple[float, Shelved] | None = None
         self._cards: tuple[float, str, Explanation] | None = None
         self._edits = 0
@@ -114,8 +114,9 @@ class Shelf:
         opened = self._catalogue()
         catalogue = opened.read() if opened is not None else None
         found = Shelved(catalogue, self._explanation(catalogue))
-        if edits == self._edits:
-            self._held = (started, found)
+        with self._storing:
+            if edits == self._edits:
+                self._held = (started, found)
         return found
 
     def _explanation(self, catalogue: Catalogue | None) -> Explanation:
@@ -140,5 +141,6 @@ class Shelf:
 
     def forget(self) -> None:
         """Somebody has edited: the next who asks reads anew."""
-        self._edits += 1
-        self._held = None
+        with self._storing:
+            self._edits += 1
+            self._held = None

@@ -59,12 +59,25 @@ class TextSearch:
         self._known: OrderedDict[str, Float32Array] = OrderedDict()
 
     def state(self) -> TextState:
-        """Whether texts can be searched for; asks the model the first time, and after failures."""
-        with self._opening:
+        """Whether texts can be searched for; asks the model the first time, and after failures.
+
+        While one who asks waits for a model that failed, others are told that it did.
+        """
+        held = self._state
+        if held is None:
+            self._opening.acquire()
+        elif not self._is_old(held) or not self._opening.acquire(blocking=False):
+            return held[1]
+        try:
             held = self._state
-            if held is None or (not held[1].available and self._clock() - held[0] > AGAIN):
+            if held is None or self._is_old(held):
                 held = self._state = (self._clock(), self._tried())
             return held[1]
+        finally:
+            self._opening.release()
+
+    def _is_old(self, held: tuple[float, TextState]) -> bool:
+        return not held[1].available and self._clock() - held[0] > AGAIN
 
     def vector(self, text: str) -> Float32Array:
         """Raises ``NoTextSearchError`` where there is no search, ``UsageError`` for a text that the

@@ -20,7 +20,7 @@ from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.arrays import Int64Array, Keys
 from vdbcluster.model.cards import Explanation, Shown
 from vdbcluster.model.catalogue import Catalogue, RowKey, utc_text
-from vdbcluster.model.hierarchy import NOISE
+from vdbcluster.model.hierarchy import NOISE, Assignment
 from vdbcluster.model.manifest import RunManifest
 from vdbcluster.model.maps import MapView
 from vdbcluster.model.report import Changes, NoiseTold, Report, Timeline
@@ -90,7 +90,7 @@ class _Gathering:
         labels = labels_now(members.labels, catalogue)
         when = self._timeline(members.keys, labels)
         known = self._sources(members, explanation, catalogue)
-        clusters = report_clusters(labels, known)
+        clusters = report_clusters(labels, members.labelled.assignment == Assignment.SOFT, known)
         if gone := members.n_then - len(members):
             self.notes.append(f"{gone:,} rows of the run are no longer there, and not told of.")
         quality = measures(manifest)

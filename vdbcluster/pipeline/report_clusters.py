@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vdbcluster.model.arrays import Int64Array
+from vdbcluster.model.arrays import BoolArray, Int64Array
 from vdbcluster.model.cards import Card, Explanation, Shown
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, RowKey
 from vdbcluster.model.hierarchy import NOISE
@@ -48,15 +48,18 @@ class Sources:
         return self.catalogue.get(cluster) if self.catalogue else None
 
 
-def report_clusters(labels: Int64Array, known: Sources) -> tuple[ReportCluster, ...]:
-    """``labels (n,)``: of the rows that are there, -1 for noise. Ties in size go by id."""
+def report_clusters(
+    labels: Int64Array, soft: BoolArray, known: Sources
+) -> tuple[ReportCluster, ...]:
+    """``labels (n,)``: of the rows that are there, -1 for noise; ``soft (n,)``: which of them were
+    noise at first. Ties in size go by id.
+    """
     rows = {row.id: row for row in known.manifest.clusters}
     joined = _joined(known)
     ids, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     order = np.lexsort((ids, -sizes))
     return tuple(
-        _cluster(int(ids[c]), int(sizes[c]), labels, rows.get(int(ids[c])), joined, known)
-        for c in order
+        _cluster(int(i), labels == i, soft, rows.get(int(i)), joined, known) for i in ids[order]
     )
 
 
@@ -77,12 +80,13 @@ def _joined(known: Sources) -> dict[int, tuple[int, ...]]:
 
 def _cluster(
     cluster: int,
-    size: int,
-    labels: Int64Array,
+    inside: BoolArray,
+    soft: BoolArray,
     row: ClusterRow | None,
     joined: Mapping[int, tuple[int, ...]],
     known: Sources,
 ) -> ReportCluster:
+    size = int(np.count_nonzero(inside))
     card, entry = known.explanation.get(cluster), known.entry(cluster)
     name, description = _said(card, entry)
     medoid = _medoid(card, known.medoids.get(cluster))
@@ -90,8 +94,8 @@ def _cluster(
     return ReportCluster(
         id=cluster,
         size=size,
-        share=size / len(labels),
-        soft=row.soft if row else 0,
+        share=size / len(inside),
+        soft=int(np.count_nonzero(soft & inside)),
         title=title_of(cluster, name, keywords, card, medoid),
         name=name,
         description=description,
@@ -101,7 +105,7 @@ def _cluster(
         medoid=medoid,
         card=card,
         inner=known.explanation.within(cluster),
-        bars=_bars(card, labels == cluster, known.columns),
+        bars=_bars(card, inside, known.columns),
         cited=_cited(card, known.cited),
         since=entry.first_seen if entry else "",
         history=history_lines(entry.lineage, known.days) if entry else (),

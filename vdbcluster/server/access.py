@@ -63,7 +63,7 @@ class Access:
         """``names``: others that the server may be called by; ``port``: tells cookies apart."""
         self._token = token.encode()
         self._local = is_loopback(host)
-        self._names = {*LOOPBACK, *(name.lower() for name in names)}
+        self._names = {*LOOPBACK, *(name.lower() for name in (host, *names) if name)}
         self._clock, self._lock = clock, threading.Lock()
         self._wrong: OrderedDict[str, _Tries] = OrderedDict()
         self.cookie = f"vdbcluster_session_{port}"

@@ -1,7 +1,7 @@
 """Rows and clusters as the API gives them.
 
 In: rows, entries, a reading of the catalogue. Out: models of ``shapes``. Promise: keys are text,
-texts are cut but in a row that is asked for by itself, numbers are finite.
+texts and fields are cut but in a row that is asked for by itself, numbers are finite.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vdbcluster.model.cards import Card
 from vdbcluster.model.catalogue import CatalogueEntry, RowKey
 from vdbcluster.model.live import LiveRow
 from vdbcluster.pipeline.browse_alike import Near
-from vdbcluster.pipeline.browse_fields import ShownFields, image_of, plain, text_of
+from vdbcluster.pipeline.browse_fields import ShownFields, brief, image_of, plain, text_of
 from vdbcluster.pipeline.browse_services import Services
 from vdbcluster.pipeline.browse_shelf import Shelved, titled
 from vdbcluster.server import shapes
@@ -26,14 +26,14 @@ WHOLE_TEXT = 100_000
 
 def row(found: LiveRow, shown: ShownFields, shelved: Shelved, *, whole: bool = False) -> shapes.Row:
     """``whole``: the text in full, and every field."""
-    label, fields = found.label, found.fields
+    label, fields, value_of = found.label, found.fields, plain if whole else brief
     beside = [n for n in (fields if whole else shown.few) if n not in (shown.text, shown.image)]
     values: dict[str, Any] = {
         "key": str(found.key),
         "text": text_of(fields.get(shown.text or ""), *([WHOLE_TEXT] if whole else [])),
         "image": image_of(fields.get(shown.image or "")),
         "score": _finite(found.score),
-        "fields": {name: plain(fields[name]) for name in beside if name in fields},
+        "fields": {name: value_of(fields[name]) for name in beside if name in fields},
     }
     if label is not None:
         values |= {

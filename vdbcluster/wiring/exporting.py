@@ -98,8 +98,9 @@ def export_job(
     """Export the collection that ``settings`` name, or else that of the run ``name``.
 
     The map is that of the run (``last``: the newest that clustered all rows); without ``name`` that
-    of the newest run of the collection that has one. ``atlas``: with places and neighbours, laid out and searched now where need be. Raises as
-    ``pipeline.export.export_rows`` does, ``UsageError`` if no row has a label.
+    of the newest run of the collection that has one. ``atlas``: with places and neighbours, laid
+    out and searched now where need be. Raises as ``pipeline.export.export_rows`` does,
+    ``UsageError`` if no row has a label.
     """
     manifest = None
     if name or not settings.milvus.collection:

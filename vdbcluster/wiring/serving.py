@@ -126,4 +126,5 @@ def _services(
         return unmerge(catalogue(), cluster)
 
     editing = Editing(change, merge, take_out) if settings.serve.allow_edit else None
-    return Services(browser, MapShelf(runs, prefix), runs, editing, prefix)
+    part = (settings.milvus.filter, settings.milvus.partitions)
+    return Services(browser, MapShelf(runs, prefix, part=part), runs, editing, prefix)

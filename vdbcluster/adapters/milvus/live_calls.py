@@ -261,6 +261,8 @@ class LiveCalls:
         rows = self._pages(side, label_filter(labels, self._fields), (), "", MAX_ROWS)
         keys = np.unique(keys_array([row[side.key.name] for row in rows], side.key))
         with self._lock:
+            for old in [one for one, held in self._keys.items() if asked_at - held[0] >= FRESH]:
+                del self._keys[old]  # those of a large collection take room
             self._keys[labels] = (asked_at, keys)
             while len(self._keys) > REMEMBERED:
                 self._keys.popitem(last=False)

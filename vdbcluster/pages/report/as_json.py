@@ -1,9 +1,9 @@
 """A report as JSON, for programs.
 
 In: a ``Report``. Out: plain values: numbers, texts, lists, objects. Promise: pure; nothing is cut
-short, and what is not measured is null. ``version`` is that of the shape (``REPORT_VERSION``): the
-names are those of ``model.report``, a cosine matrix is a list of rows, and the map is told by its
-counts alone (where rows lie is what exports are for).
+further, and what is not measured is null. ``version`` is that of the shape (``REPORT_VERSION``):
+the names are those of ``model.report``, a cosine matrix is a list of rows, and the map is told by
+its counts alone (where rows lie is what exports are for).
 
     as_json(report)["clusters"][0]["title"]
 """

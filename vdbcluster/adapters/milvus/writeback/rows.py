@@ -23,11 +23,14 @@ _LARGEST = float(np.finfo(np.float32).max)
 _ASSIGNMENTS = frozenset(str(known) for known in Assignment)
 
 
-def as_rows(batch: LabelBatch, fields: LabelFields) -> list[dict[str, Any]]:
-    """The label fields of each row by name, without its key; None where a row has no such text, or
-    no place.
+def as_rows(batch: LabelBatch, fields: LabelFields, *, nulls: bool = True) -> list[dict[str, Any]]:
+    """The label fields of each row by name, without its key; None where a row has no such text.
+
+    ``nulls``: a row without a place has None there, else 0, for columns that cannot be null.
     """
-    columns = {fields.name(which): _listed(which, values) for which, values in batch.columns()}
+    columns = {
+        fields.name(which): _listed(which, values, nulls) for which, values in batch.columns()
+    }
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
@@ -44,10 +47,10 @@ def keyed(rows: list[dict[str, Any]], keys: Keys, key: str) -> list[dict[str, An
     return [row | {key: value} for row, value in zip(rows, keys.tolist(), strict=True)]
 
 
-def _listed(which: LabelField, values: np.ndarray) -> list[Any]:
+def _listed(which: LabelField, values: np.ndarray, nulls: bool) -> list[Any]:
     found: list[Any] = _shortest(values) if which.type == "FLOAT" else values.tolist()
     optional = which.optional and which.type == "FLOAT"
-    return [value or None for value in found] if optional else found
+    return [value or None for value in found] if nulls and optional else found
 
 
 def _shortest(scores: Float32Array) -> list[float]:

@@ -214,7 +214,7 @@ class SideSink:
             send_columns(client, limit, database, self._name, columns, len(batch))
         else:
             zeros = {self._placeholder: [0.0, 0.0]}
-            rows = keyed(as_rows(batch, fields), batch.keys, target.key)
+            rows = keyed(as_rows(batch, fields, nulls=False), batch.keys, target.key)
             client.upsert(self._name, [row | zeros for row in rows], timeout=limit)
 
     def _delete(self, keys: Keys) -> None:

@@ -118,6 +118,9 @@ def test_rows_of_a_cluster_by_run_and_on_standard_output(
     told = call(*one[:-2], "--field", "titel", "--json", "-o", str(tmp_path / "one.csv"))
     assert "no row has a field 'titel'" in told.stderr
     assert "titel" not in json.loads(told.stdout)["columns"]
+    other = call("export", "last", *by_run, "--filter", f"{zoo.KEY} > 1", "-o", "-")
+    assert len(other.stdout.splitlines()) == ROWS
+    assert "is not heeded" in other.stderr
     text = call(*one, "--format", "csv", "--spreadsheet").stdout
     assert text.count("'=the first") == len(found)
 

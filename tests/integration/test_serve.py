@@ -96,6 +96,9 @@ ATTACKS = (
     "id >= 0 or",
     "()",
     "   (   ",
+    "(" * 900 + "id >= 0" + ")" * 900,
+    "not " * 400 + "(id >= 0)",
+    "-" * 1_900 + "1 < id",
 )
 WIDE = ("id >= 0", "1 == 1", "id >= 0 or id < 0", "cluster_id >= 0 or cluster_id < 0", "true",
         "not (id < 0)", "id >= 0\nor\tid < 0")  # fmt: skip

@@ -18,9 +18,11 @@ from vdbcluster.model.collection import VectorField
 from vdbcluster.model.live import Chosen, LiveRow
 from vdbcluster.pipeline.browse_alike import nearest
 from vdbcluster.pipeline.browse_edits import Changes, edit_of
-from vdbcluster.pipeline.browse_fields import image_of, plain, shown_fields, text_of
+from vdbcluster.pipeline.browse_fields import LONG, brief, image_of, plain, shown_fields, text_of
+from vdbcluster.pipeline.browse_map import MapShelf
 from vdbcluster.pipeline.browse_shelf import STALE, Shelf
 from vdbcluster.pipeline.browse_text import AGAIN, NoTextSearchError, TextSearch
+from vdbcluster.ports.live import NoRowError
 
 FIELD = VectorField("vector", "FLOAT_VECTOR", 3, "COSINE", "FLAT")
 
@@ -116,6 +118,33 @@ def test_a_model_that_was_away_is_tried_again() -> None:
     assert model.asked[-1] == "query: seven"
 
 
+def test_while_one_tries_a_model_again_others_are_not_kept_waiting() -> None:
+    now, trying, go_on = [0.0], threading.Event(), threading.Event()
+
+    class Model(Words):
+        def embed(self, texts):  # type: ignore[no-untyped-def]
+            if now[0] > 0:
+                trying.set()
+                assert go_on.wait(20)
+            raise BackendUnavailableError("the model is away")
+
+    texts = TextSearch(Model, lambda: FIELD, clock=lambda: now[0])
+    first = texts.state()
+    now[0] = AGAIN + 1
+    one = threading.Thread(target=texts.state)
+    one.start()
+    assert trying.wait(20)
+    second = threading.Thread(target=texts.state)
+    second.start()
+    second.join(20)
+    kept = second.is_alive()
+    go_on.set()
+    for thread in (one, second):
+        thread.join(20)
+    assert not kept
+    assert texts.state() == first
+
+
 def test_a_model_that_cannot_be_opened_is_a_reason_and_no_error() -> None:
     def missing() -> Words:
         raise UsageError("no key was given")
@@ -191,6 +220,47 @@ def test_fields_of_ours_and_long_ones_are_not_shown() -> None:
     assert (shown.text, shown.image) == ("text", "image")
     assert set(shown.few) == {"year", "odd"}
     assert shown_fields(profile, [long], [], text="year").text == "year"
+
+
+def test_a_row_that_goes_away_while_fields_are_told_is_passed_over() -> None:
+    browser = make_world().services.browser
+    whole = browser.live.whole
+
+    def gone(key: int) -> LiveRow:
+        if key == 1:
+            raise NoRowError("gone")
+        return whole(key)
+
+    browser.live.whole = gone  # type: ignore[method-assign,assignment]
+    assert browser.fields().text == "text"
+
+
+def test_values_beside_a_row_are_brief_and_no_value_is_too_deep() -> None:
+    deep: object = "end"
+    for _ in range(5_000):
+        deep = [deep]
+    for value in (deep, "x" * 5_000, {"a": "x" * 5_000}, list(range(5_000))):
+        assert len(str(brief(value))) == LONG or value is deep
+        assert len(str(plain(value))) < 30_000
+    for value in (5, 2.5, True, None, "short", [1, 2], {"a": 1}):
+        assert brief(value) == value
+
+
+def test_a_map_of_other_rows_than_are_served_is_not_shown() -> None:
+    world = make_world()
+    identity = world.services.browser.profile().identity
+    run = world.runs.load(RUN)
+    for there, asked, shown in (
+        ({}, ("", ()), True),
+        ({"filter": "year > 2000"}, ("", ()), True),
+        ({}, ("year > 2000", ()), False),
+        ({"filter": "year > 2000"}, ("year > 2000", ()), True),
+        ({"filter": "", "partitions": ["b", "a"]}, ("", ("a", "b")), True),
+        ({"filter": "", "partitions": ["a"]}, ("", ("a", "b")), False),
+    ):
+        world.runs.save(replace(run, selection=there))
+        found = MapShelf(world.runs, "cluster_", part=asked).newest(identity)
+        assert (found is not None) == shown, (there, asked)
 
 
 def test_an_edit_of_nothing_is_refused() -> None:

@@ -110,6 +110,11 @@ def test_texts_are_thinned_by_lot_and_those_that_show_a_cluster_stay() -> None:
     assert again.data == small.data
 
 
+def test_where_no_row_has_a_text_there_is_none_to_leave_out() -> None:
+    packs, kept = thinned([[None] * 50], np.array([], np.int64), -1)
+    assert (unpacked(packs[0]), len(kept)) == ([None] * 50, 0)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=60), st.integers(0, 3000))
 def test_thinned_keeps_to_its_bytes(texts: list[str], limit: int) -> None:

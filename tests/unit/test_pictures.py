@@ -117,11 +117,10 @@ def test_bombs_and_giants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert all(reason.startswith("larger than") for reason in found.missing)
 
 
-@pytest.mark.parametrize(("tag", "value"), [(41486, b"x"), (33434, b"xy"), (40962, b"abc")])
-def test_damaged_exif_stops_no_other_picture(tag: int, value: bytes) -> None:
-    exif = image.Exif()
-    exif[274] = 6
-    entries = struct.pack("<HHHII", 2, 274, 3, 1, 6) + struct.pack("<HHI4s", tag, 2, 3, value)
+@pytest.mark.parametrize(("tag", "kind"), [(282, 1), (33432, 5), (513, 1)])
+def test_damaged_exif_stops_no_other_picture(tag: int, kind: int) -> None:
+    turned = struct.pack("<HHII", 274, 3, 1, 6)
+    entries = struct.pack("<H", 2) + turned + struct.pack("<HHI4s", tag, kind, 1, b"abc\0")
     body = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entries + bytes(4)
     out = io.BytesIO()
     image.new("RGB", (40, 20)).save(out, "JPEG", exif=body)
@@ -182,7 +181,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
     served.shutdown()
     thread.join()
     served.server_close()
-    assert cookies == [None] * len(asked)
+    assert set(cookies) <= {None}
 
 
 def test_urls_are_fetched_within_bounds(server: tuple[str, list[str]]) -> None:

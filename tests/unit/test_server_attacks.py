@@ -78,6 +78,9 @@ def test_names_that_are_allowed(calm: World) -> None:
     named = calm.client(names=("search.example",))
     assert named.get("/api/health", headers={"host": "Search.Example:443"}).status_code == 200
     # On an address that others reach, a number cannot have been made to point here.
+    for host in ("127.0.0.2", "Search.local", "::1"):  # the name that it was started by
+        assert Access(host, TOKEN).answers_to(f"[{host}]:80" if ":" in host else f"{host}:80")
+    assert not Access("", TOKEN).answers_to("")
     open_to_all = Access("0.0.0.0", TOKEN)
     assert open_to_all.answers_to("10.0.0.5:8080")
     assert not open_to_all.answers_to("evil.example")
@@ -118,6 +121,16 @@ def test_a_login_is_a_cookie_that_scripts_and_other_sites_do_not_see(world: Worl
     assert client.get("/api/clusters", headers={"cookie": f"{name}={value}"}).status_code == 200
     other = make_world().client(token="another")
     assert other.get("/api/clusters", headers={"cookie": f"{name}={value}"}).status_code == 401
+
+
+@pytest.mark.parametrize("other", ['x={"a":1}', "a b", "k[1]=2", 'open="x', "a,b=2"])
+def test_cookies_of_other_servers_end_no_session(calm: World, other: str) -> None:
+    client = calm.client(token=TOKEN)
+    client.post("/api/login", json={"token": TOKEN})
+    name, value = next(iter(client.cookies.items()))
+    client.cookies.clear()
+    for cookies in (f"{other}; {name}={value}", f"{name}={value}; {other}"):
+        assert client.get("/api/clusters", headers={"cookie": cookies}).status_code == 200
 
 
 def test_sessions_end() -> None:
@@ -293,3 +306,14 @@ def test_a_large_body_is_refused_told_or_not(calm: World) -> None:
     assert wrong.status_code == 400
     deep = b"[" * 30_000 + b"]" * 30_000
     assert client.patch("/api/clusters/7", content=deep, headers=EDIT).status_code == 400
+
+
+def test_what_nobody_foresaw_is_a_line_that_says_where(world: World) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    world.services.browser.live.page = broken  # type: ignore[method-assign,assignment]
+    answer = world.client().get("/api/noise")
+    assert (answer.status_code, "secret" in answer.text) == (500, False)
+    (line,) = world.warned
+    assert line.startswith("GET /api/noise: RuntimeError: a secret of the inside (test_server_atta")

@@ -41,7 +41,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
 _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "SUkq", "TU0AK")
 _BROKEN = (
     OSError, SyntaxError, ValueError, ArithmeticError, EOFError, LookupError, TypeError,
-    struct.error,
+    AttributeError, struct.error,
 )  # fmt: skip
 """What Pillow raises for bytes or EXIF that are damaged."""
 Fetch = Callable[[Sequence[str]], Mapping[str, "bytes | str"]]
@@ -168,8 +168,10 @@ def thumbnail(data: bytes, size: int) -> str:
     if len(data) > MAX_BYTES:
         raise UnusableError(f"larger than {MAX_BYTES // 1_000_000} MB")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            warnings.simplefilter("ignore")  # of what is amiss with it
+        with (
+            warnings.catch_warnings(action="ignore"),  # of what is amiss with it
+            Image.open(io.BytesIO(data), formats=FORMATS) as opened,
+        ):
             if opened.width * opened.height > MAX_PIXELS:
                 raise UnusableError(_too_many_pixels())
             opened.draft("RGB", (2 * size, 2 * size))

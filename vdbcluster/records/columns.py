@@ -1,7 +1,7 @@
 """What the values of a column are, found by looking at all of them.
 
 In: values, one after the other. Out: ``Column``. Promise: every value can be written as that kind
-without loss; where nothing narrower holds for all of them, it is JSON.
+without loss; where nothing narrower holds for all of them, it is JSON (NaN and infinity are null).
 
     kinds = Kinds()
     for value in values: kinds.see(value)

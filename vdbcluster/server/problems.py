@@ -1,12 +1,14 @@
 """Errors as answers: one line of JSON, and the code that says whose fault it is.
 
 In: exceptions. Out: ``{"error": line}``. Promise: no traceback and no name of a module leaves the
-server; what nobody foresaw is logged.
+server; what nobody foresaw is logged, with its place, in a line.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from pathlib import PurePath
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -92,5 +94,9 @@ def handle_problems(app: FastAPI, warn: Say) -> None:
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        warn(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        warn(
+            f"{request.method} {request.url.path}: {type(error).__name__}: {error} "
+            f"({PurePath(place.filename).name}:{place.lineno})"
+        )
         return answer(500, "the server failed; its log says more")

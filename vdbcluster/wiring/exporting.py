@@ -105,7 +105,7 @@ def export_job(
     manifest = None
     if name or not settings.milvus.collection:
         manifest = clustered_run(settings.run.runs_dir, name or LAST)
-        settings = recorded_settings(manifest, settings)
+        settings = _of_run(manifest, settings, observer)
     with ExitStack() as stack:
         bench = stack.enter_context(open_bench(settings, observer))
         adapters = stack.enter_context(bench.looking())
@@ -123,6 +123,19 @@ def export_job(
         text = settings.run.text_field or adapters.profile.text_field() or ""
         exported = export_rows(made, observer)
         return ExportedFile(adapters.profile.name, sink.way.target, run_id, text, exported)
+
+
+def _of_run(manifest: RunManifest, now: Settings, observer: Observer) -> Settings:
+    """As the run recorded them; rows that were chosen otherwise now are not passed over unsaid."""
+    then = recorded_settings(manifest, now)
+    for name in ("collection", "filter", "partitions"):
+        said = getattr(now.milvus, name)
+        if said and said != getattr(then.milvus, name):
+            observer.warn(
+                f"the rows are those of run {manifest.run_id}: {name} {said!r} is not heeded; "
+                "name the collection and no run to choose rows anew"
+            )
+    return then
 
 
 def _newest(bench: Bench, *, atlas: bool) -> RunManifest | None:

@@ -168,8 +168,8 @@ def test_the_atlas_has_places_and_neighbours(lite_file: Backend, tmp_path: Path)
         ("rows.parquet.gz", {}, "leave .gz out"),
         ("rows.csv", {"vectors": True}, "--vectors needs Parquet"),
         ("rows.jsonl", {"spreadsheet": True}, "--spreadsheet is about CSV"),
-        ("nowhere/rows.csv", {}, "in no folder"),
-        (".", {"form": "csv"}, "is a folder"),
+        ("nowhere/rows.csv", {}, "does not exist; make it first"),
+        (".", {"form": "csv"}, "is a directory"),
         ("-", {"form": "parquet"}, "does not go to standard output"),
     ],
 )

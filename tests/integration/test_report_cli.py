@@ -97,7 +97,7 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(
 ) -> None:
     for place, told in (
         ("report.pdf", "no kind of report"),
-        ("none/report.html", "no directory"),
+        ("none/report.html", "does not exist; make it first"),
         ("made.html", "is a directory"),
     ):
         (tmp_path / "made.html").mkdir(exist_ok=True)

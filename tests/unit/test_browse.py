@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.serving_worlds import RUN, Words, entry, make_world
 from vdbcluster.errors import BackendUnavailableError, UsageError
+from vdbcluster.model.cards import Card
 from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.collection import VectorField
 from vdbcluster.model.live import Chosen, LiveRow
@@ -22,6 +23,8 @@ from vdbcluster.pipeline.browse_fields import LONG, brief, image_of, plain, show
 from vdbcluster.pipeline.browse_map import MapShelf
 from vdbcluster.pipeline.browse_shelf import STALE, Shelf
 from vdbcluster.pipeline.browse_text import AGAIN, NoTextSearchError, TextSearch
+from vdbcluster.pipeline.cards import CARDS, card_arrays
+from vdbcluster.pipeline.part import part_of
 from vdbcluster.ports.live import NoRowError
 
 FIELD = VectorField("vector", "FLOAT_VECTOR", 3, "COSINE", "FLAT")
@@ -246,21 +249,24 @@ def test_values_beside_a_row_are_brief_and_no_value_is_too_deep() -> None:
         assert brief(value) == value
 
 
-def test_a_map_of_other_rows_than_are_served_is_not_shown() -> None:
+def test_a_map_and_cards_of_other_rows_than_are_served_are_not_shown() -> None:
     world = make_world()
     identity = world.services.browser.profile().identity
     run = world.runs.load(RUN)
+    world.runs.save_arrays(RUN, card_arrays([Card(0, 5)]), CARDS)
     for there, asked, shown in (
         ({}, ("", ()), True),
         ({"filter": "year > 2000"}, ("", ()), True),
         ({}, ("year > 2000", ()), False),
         ({"filter": "year > 2000"}, ("year > 2000", ()), True),
-        ({"filter": "", "partitions": ["b", "a"]}, ("", ("a", "b")), True),
-        ({"filter": "", "partitions": ["a"]}, ("", ("a", "b")), False),
+        ({"filter": "", "partitions": ["b", "a"]}, part_of("", ("b", "a")), True),
+        ({"filter": "", "partitions": ["a"]}, part_of("", ("a", "b")), False),
     ):
         world.runs.save(replace(run, selection=there))
         found = MapShelf(world.runs, "cluster_", part=asked).newest(identity)
         assert (found is not None) == shown, (there, asked)
+        shelf = Shelf(lambda: world.catalogue, world.runs, "cluster_", rows=asked)
+        assert bool(shelf.now().explanation.cards) == shown, (there, asked)
 
 
 def test_an_edit_of_nothing_is_refused() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vdbcluster.adapters.outputs import check_output
 from vdbcluster.cli.console import output
 from vdbcluster.cli.observer import TerminalObserver
 from vdbcluster.cli.printable import printable
@@ -82,13 +82,7 @@ def check_place(place: Path) -> None:
         raise UsageError(
             f"{place} is no kind of report; its name must end with .html, .md or .json"
         )
-    if place.is_dir():
-        raise UsageError(f"{place} is a directory; name a file in it (--output)")
-    above = place.absolute().parent
-    if not above.is_dir():
-        raise UsageError(f"there is no directory {above} to write {place.name} in (--output)")
-    if not os.access(above, os.W_OK):
-        raise UsageError(f"the directory {above} cannot be written (--output)")
+    check_output(place)
 
 
 def text_of(kind: str, settings: Settings) -> Callable[[Report], str]:

@@ -22,10 +22,10 @@ from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pages.map_colors import DARK, LIGHT, assign_colors, neighbors
 from vdbcluster.pipeline.cards import label_prefix
 from vdbcluster.pipeline.map_record import MAP, recorded_layout
+from vdbcluster.pipeline.part import WHOLE, Part, shows
 from vdbcluster.ports import RunStore
 
 MOST = 200_000
-Part = tuple[str, tuple[str, ...]]
 LIFE = 10.0
 """Seconds for which no newer map is looked for."""
 
@@ -53,13 +53,11 @@ class MapShelf:
         runs: RunStore,
         prefix: str,
         clock: Callable[[], float] = time.monotonic,
-        part: Part = ("", ()),
+        part: Part = WHOLE,
     ) -> None:
-        """``prefix``: of the fields that hold labels. ``part``: filter and partitions of the rows
-        that are served; if any, only maps of the same part count, as others have other rows too.
-        """
+        """``prefix``: of the fields that hold labels. ``part``: the rows that are served."""
         self._runs, self._prefix, self._clock = runs, prefix, clock
-        self._part = (part[0], tuple(sorted(part[1])))
+        self._part = part
         self._lock = threading.Lock()
         self._asked: tuple[float, str, RunManifest | None] | None = None
         self._held: ServedMap | None = None
@@ -81,7 +79,7 @@ class MapShelf:
             and one.identity == identity
             and one.state == "written"
             and label_prefix(one) == self._prefix
-            and self._part in (("", ()), _part_of(one))
+            and shows(self._part, one)
         ]
         return ours[-1] if ours else None
 
@@ -127,11 +125,6 @@ class MapShelf:
         ids = [int(i) for i in np.unique(own) if i != NOISE]
         slots = dict(zip(ids, assign_colors(ids, neighbors(points, own, ids)), strict=True))
         return ServedMap(run_id, keys[shown], points, own, len(there), slots)
-
-
-def _part_of(manifest: RunManifest) -> Part:
-    chosen = manifest.selection
-    return chosen.get("filter", ""), tuple(sorted(chosen.get("partitions", ())))
 
 
 def _merged(held: ServedMap, catalogue: Catalogue | None) -> ServedMap:

@@ -18,6 +18,7 @@ from vdbcluster.errors import BackendUnavailableError, VdbclusterError
 from vdbcluster.model.cards import Explanation
 from vdbcluster.model.catalogue import Catalogue, CatalogueEntry, ClusterState
 from vdbcluster.pipeline.cards import newest_explanation
+from vdbcluster.pipeline.part import WHOLE, Part
 from vdbcluster.ports import RunStore
 from vdbcluster.ports.catalogue import ClusterCatalogue
 
@@ -77,10 +78,11 @@ class Shelf:
         *,
         life: float = LIFE,
         clock: Callable[[], float] = time.monotonic,
+        rows: Part = WHOLE,
     ) -> None:
-        """``prefix``: of the fields that hold labels."""
+        """``prefix``: of the fields that hold labels; ``rows``: those that are served."""
         self._catalogue, self._runs, self._prefix = catalogue, runs, prefix
-        self._life, self._clock = life, clock
+        self._life, self._clock, self._rows = life, clock, rows
         self._reading, self._storing = threading.Lock(), threading.Lock()
         self._held: tuple[float, Shelved] | None = None
         self._cards: tuple[float, str, Explanation] | None = None
@@ -127,7 +129,9 @@ class Shelf:
         if known and known[1] == catalogue.identity and now - known[0] < CARDS_LIFE:
             return known[2]
         try:
-            found = newest_explanation(self._runs, catalogue.identity, self._prefix)
+            found = newest_explanation(
+                self._runs, catalogue.identity, self._prefix, rows=self._rows
+            )
         except BackendUnavailableError:
             raise
         except VdbclusterError:

@@ -35,6 +35,7 @@ from vdbcluster.model.cards import (
 from vdbcluster.model.catalogue import RowKey
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.manifest import RunManifest
+from vdbcluster.pipeline.part import WHOLE, Part, shows
 from vdbcluster.ports import RunStore
 
 CARDS = "cards"
@@ -159,15 +160,17 @@ def recorded_cards(runs: RunStore, run_id: str, part: str = CARDS) -> tuple[Card
 
 
 def newest_explanation(
-    runs: RunStore, identity: str, prefix: object, part: str = CARDS
+    runs: RunStore, identity: str, prefix: object, part: str = CARDS, *, rows: Part = WHOLE
 ) -> Explanation:
     """Of the newest run that was explained, of those whose labels this collection has or had.
 
-    ``identity``: see ``CollectionProfile.identity``; ``prefix``: of the fields that hold labels.
+    ``identity``: see ``CollectionProfile.identity``; ``prefix``: of the fields that hold labels;
+    ``rows``: those that are looked at, as cards have texts of all that the run was about.
     """
     found = [manifest for run_id in runs.having(part) for manifest in _readable(runs, run_id)]
     written = [manifest for manifest in found if manifest.state == "written"]
-    ours = [m for m in written if m.identity == identity and label_prefix(m) == prefix]
+    same = [m for m in written if m.identity == identity and label_prefix(m) == prefix]
+    ours = [manifest for manifest in same if shows(rows, manifest)]
     if not ours:
         return Explanation()
     newest = max(ours, key=lambda manifest: (manifest.started, manifest.run_id))

@@ -7,7 +7,6 @@ asked.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from vdbcluster.adapters.milvus.labelled import MilvusLabelled
+from vdbcluster.adapters.outputs import check_output
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.spool import Spool
 from vdbcluster.adapters.table_files import FORMS, TablePlace, table_file
@@ -80,9 +80,7 @@ def table_place(output: str, form: str, *, vectors: bool, spreadsheet: bool) -> 
             raise UsageError("Parquet does not go to standard output; name a file")
         return TablePlace(None, chosen, False, spreadsheet, sys.stdout.buffer)
     path = Path(output)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        why = "is a folder" if path.is_dir() else "is in no folder that can be written"
-        raise UsageError(f"the output {output} {why}")
+    check_output(path)
     return TablePlace(path, chosen, packed, spreadsheet)
 
 

@@ -91,7 +91,10 @@ def _newest(runs: RunDirectory, runs_dir: Path) -> RunManifest:
     if damaged and (not every or damaged > every[-1].run_id):
         return runs.load(damaged)
     if not every:
-        raise UsageError(f"there is no run in {runs_dir}; name its directory with --runs-dir")
+        raise UsageError(
+            f"there is no run in {runs_dir}; vdbcluster run makes one, or name the directory of "
+            "its record with --runs-dir"
+        )
     return every[-1]
 
 

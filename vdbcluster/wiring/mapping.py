@@ -8,7 +8,6 @@ the layout in the record of the run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vdbcluster.adapters.outputs import check_output, write_output
 from vdbcluster.adapters.picture_fetch import PictureFetcher
 from vdbcluster.adapters.pictures import (
     USUAL_FIELDS,
@@ -24,7 +24,6 @@ from vdbcluster.adapters.pictures import (
     Thumbnails,
     check_pillow,
 )
-from vdbcluster.adapters.replacing import replacing
 from vdbcluster.adapters.static_map import StaticMap, check_plots, draw_static
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError, VdbclusterError
@@ -93,7 +92,7 @@ def map_job(name: str, settings: Settings, place: Path, observer: Observer) -> M
             made = _page(manifest, place, page, told, view)
             body = page.html.encode()
         progress.advance(len(view))
-    _save(place, body)
+    write_output(place, body)
     return made
 
 
@@ -102,13 +101,7 @@ def check_place(place: Path) -> str:
     kind = place.suffix.lower()
     if kind not in KINDS:
         raise UsageError(f"{place} must end in .html, .png or .svg (--output)")
-    home = place.parent
-    if not home.is_dir():
-        raise UsageError(f"the directory {home} does not exist; make it first (--output)")
-    if place.is_dir():
-        raise UsageError(f"{place} is a directory; name a file (--output)")
-    if not os.access(home, os.W_OK):
-        raise UsageError(f"nothing can be written in {home} (--output)")
+    check_output(place)
     return kind
 
 
@@ -117,14 +110,6 @@ def check_static(settings: Settings) -> None:
     if settings.map.dimensions == 3:
         raise UsageError("a PNG or SVG is flat; leave --dimensions out, or write HTML")
     check_plots()
-
-
-def _save(place: Path, body: bytes) -> None:
-    try:
-        with replacing(place) as file:
-            file.write(body)
-    except OSError as error:
-        raise UsageError(f"{place} cannot be written: {error.strerror or error}") from error
 
 
 def _view(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vdbcluster.adapters.replacing import replacing
+from vdbcluster.adapters.outputs import write_output
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.model.report import Report
@@ -36,12 +36,8 @@ def report_job(name: str, settings: Settings, observer: Observer) -> Report:
 
 
 def save(place: Path, text: str) -> None:
-    """As a whole or not at all; ``UsageError`` where that cannot be done."""
-    try:
-        with replacing(place) as file:
-            file.write(text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise UsageError(f"{place} cannot be written: {error.strerror or error}") from error
+    """As a whole or not at all; ``VdbclusterError`` where that cannot be done."""
+    write_output(place, text.encode("utf-8", "replace"))
 
 
 def _with_since(then: Settings, settings: Settings) -> Settings:

@@ -32,6 +32,7 @@ from vdbcluster.pipeline.browse_services import Services
 from vdbcluster.pipeline.browse_shelf import Shelf
 from vdbcluster.pipeline.browse_text import TextSearch
 from vdbcluster.pipeline.edits import Edit, Merged, change_entry, unmerge
+from vdbcluster.pipeline.part import part_of
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.catalogues import catalogue_of
 from vdbcluster.wiring.edits import merge_job
@@ -106,7 +107,8 @@ def _services(
     def catalogue() -> MilvusCatalogue:
         return catalogue_of(connection, live.profile().name, live.vector_field, settings.write)
 
-    shelf = Shelf(catalogue, runs, prefix)
+    part = part_of(settings.milvus.filter, settings.milvus.partitions)
+    shelf = Shelf(catalogue, runs, prefix, rows=part)
     browser = Browser(
         live,
         shelf,
@@ -126,5 +128,4 @@ def _services(
         return unmerge(catalogue(), cluster)
 
     editing = Editing(change, merge, take_out) if settings.serve.allow_edit else None
-    part = (settings.milvus.filter, settings.milvus.partitions)
     return Services(browser, MapShelf(runs, prefix, part=part), runs, editing, prefix)

@@ -62,6 +62,9 @@ def world(place: Place, request: pytest.FixtureRequest, collection_name: str) ->
         backend = request.getfixturevalue("emulate")(place.backend).backend
     with backends.connected(backend) as client, connection_to(backend) as connection:
         yield milvus_world(client, connection, collection_name, place)
+        for name in client.list_collections():
+            if name.startswith(collection_name):
+                client.drop_collection(name)
 
 
 def foreign(world: World) -> Any:

@@ -42,6 +42,9 @@ HEALTH_PORTS = range(9091, 9096)
 LITE_FILE = "lite-file"
 LITE_SERVER = "lite-server"
 REAL_SERVER = "server-2.3.5"
+FIXTURES = {LITE_FILE: "lite_file", LITE_SERVER: "lite_server", REAL_SERVER: "real_server"}
+"""Which fixture of the tests hands out each of them."""
+
 URI_VARIABLE = "VDBCLUSTER_TEST_SERVER_URI"
 NO_SERVER_VARIABLE = "VDBCLUSTER_TEST_NO_SERVER"
 

@@ -112,12 +112,7 @@ def lite_file(tmp_path: Path) -> Iterator[Backend]:
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn."""
-    fixtures = {
-        backends.LITE_FILE: "lite_file",
-        backends.LITE_SERVER: "lite_server",
-        backends.REAL_SERVER: "real_server",
-    }
-    found: Backend = request.getfixturevalue(fixtures[request.param])
+    found: Backend = request.getfixturevalue(backends.FIXTURES[request.param])
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pymilvus import MilvusClient
 
 from tests import zoo
@@ -11,7 +13,7 @@ from tests.contract.sink_worlds import as_dict, batch_of, stored
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
-from vdbcluster.model.labels import RowStatus
+from vdbcluster.model.labels import LABEL_FIELDS, LabelField, RowStatus
 from vdbcluster.ports import LabelSink
 
 ALLOWED = LabelSettings(allow_full_upsert=True)
@@ -35,6 +37,20 @@ def label_all(connection: MilvusConnection, name: str, settings: LabelSettings) 
         sent |= as_dict(batch)
     assert stored(sink) == sent
     return sink
+
+
+def labelled_without(
+    connection: MilvusConnection,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: Callable[[LabelField], bool],
+) -> str:
+    """Label all as an earlier version did, which did not know some fields; where labels are."""
+    earlier = tuple(f for f in LABEL_FIELDS if not lacking(f))
+    with monkeypatch.context() as then:
+        for module in ("model.labels", "adapters.milvus.writeback.side_schema"):
+            then.setattr(f"vdbcluster.{module}.LABEL_FIELDS", earlier)
+        return label_all(connection, name, LabelSettings()).way.target
 
 
 def counted(client: MilvusClient, name: str) -> int:

@@ -8,14 +8,17 @@ meanwhile, and sinks on it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 from pymilvus import MilvusClient
 
-from tests import zoo
+from tests import backends, zoo
+from tests.contract.making import connection_to
 from tests.snapshot import Snapshot, snapshot, structure
 from vdbcluster.adapters.memory import MemorySink
 from vdbcluster.adapters.memory_collection import MemoryCollection
@@ -273,3 +276,20 @@ def milvus_world(
     return MilvusWorld(
         filled.keys, filled.partition_of, client, connection, name, place.way, rows, specimen
     )
+
+
+@contextmanager
+def opened_world(place: Place, request: pytest.FixtureRequest, name: str) -> Iterator[World]:
+    """The world of ``place``, its collection called ``name``; what was made in it goes."""
+    if place.backend == "memory":
+        yield memory_world(place)
+        return
+    if place.backend in backends.FIXTURES:
+        backend = request.getfixturevalue(backends.FIXTURES[place.backend])
+    else:
+        backend = request.getfixturevalue("emulate")(place.backend).backend
+    with backends.connected(backend) as client, connection_to(backend) as connection:
+        yield milvus_world(client, connection, name, place)
+        for made in client.list_collections():
+            if made.startswith(name):
+                client.drop_collection(made)

@@ -18,7 +18,7 @@ FOREIGN: list[Any] = [7, 1.5, "mine", True, [], [1], {}, {"a": 1}, [None]]
 
 @pytest.fixture(params=[backends.LITE_FILE, backends.LITE_SERVER])
 def lite(request: pytest.FixtureRequest) -> Backend:
-    name = "lite_file" if request.param == backends.LITE_FILE else "lite_server"
+    name = backends.FIXTURES[request.param]
     backend: Backend = request.getfixturevalue(name)
     return backend
 

@@ -32,11 +32,6 @@ from vdbcluster.model.catalogue import (
 )
 
 MEMORY = "memory"
-FIXTURES = {
-    backends.LITE_FILE: "lite_file",
-    backends.LITE_SERVER: "lite_server",
-    backends.REAL_SERVER: "real_server",
-}
 NEARBY = [MEMORY, backends.LITE_FILE, backends.LITE_SERVER]
 everywhere = pytest.mark.parametrize(
     "place", [*NEARBY, pytest.param(backends.REAL_SERVER, marks=pytest.mark.server)]
@@ -57,7 +52,7 @@ def world(
     if place == MEMORY:
         yield MemoryWorld(kind)
         return
-    backend = request.getfixturevalue(FIXTURES[place])
+    backend = request.getfixturevalue(backends.FIXTURES[place])
     with backends.connected(backend) as client, connection_to(backend) as connection:
         held = MilvusWorld(kind, client, connection, collection_name)
         yield held

@@ -14,7 +14,6 @@ import pytest
 from tests import backends
 from tests.contract.catalogue_worlds import MilvusWorld, World, catalogue_of, shown
 from tests.contract.test_catalogue import (  # noqa: F401
-    FIXTURES,
     NEARBY,
     everywhere,
     kind,
@@ -211,7 +210,7 @@ def test_readers_find_every_entry_all_the_while(
     request: pytest.FixtureRequest,
 ) -> None:
     """An upsert is a deletion and an insertion on servers, and nobody sees it between the two."""
-    backend = request.getfixturevalue(FIXTURES[place])
+    backend = request.getfixturevalue(backends.FIXTURES[place])
     held, entries = world.catalogue(), 30
     held.replace(catalogue_of(world.identity(), range(entries)))
     stop, wrong, seen = threading.Event(), [], Counter[str]()

@@ -123,8 +123,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if place == "memory":
         yield World()
         return
-    fixture = {backends.REAL_SERVER: "real_server"}.get(place, place.replace("-", "_"))
-    backend: Backend = request.getfixturevalue(fixture)
+    backend: Backend = request.getfixturevalue(backends.FIXTURES[place])
     name = f"t_columns_{uuid.uuid4().hex[:8]}"
     with backends.connected(backend) as client, connection_to(backend) as connection:
         yield World(client, connection, name)

@@ -49,14 +49,9 @@ class Place:
 def place(
     request: pytest.FixtureRequest, emulate: Callable[[str], Proxy], collection_name: str
 ) -> Iterator[Place]:
-    fixtures = {
-        backends.LITE_FILE: "lite_file",
-        backends.LITE_SERVER: "lite_server",
-        backends.REAL_SERVER: "real_server",
-    }
-    kind = request.param
+    kind, known = request.param, backends.FIXTURES
     backend: Backend = (
-        request.getfixturevalue(fixtures[kind]) if kind in fixtures else emulate(kind).backend
+        request.getfixturevalue(known[kind]) if kind in known else emulate(kind).backend
     )
     with backends.connected(backend) as client, connection_to(backend) as connection:
         yield Place(

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from tests import backends
-from tests.contract.making import connection_to
 from tests.contract.sink_worlds import (
     WITH_EXTRAS,
     Place,
     World,
     as_dict,
     batch_of,
-    memory_world,
-    milvus_world,
+    opened_world,
     settled,
     stored,
 )
@@ -47,11 +45,6 @@ REAL = [
     for way in ("guarded-upsert", "side-collection")
     for keys in ("VARCHAR", "INT64")
 ]
-FIXTURES = {
-    backends.LITE_FILE: "lite_file",
-    backends.LITE_SERVER: "lite_server",
-    backends.REAL_SERVER: "real_server",
-}
 everywhere = pytest.mark.parametrize("place", [*MEMORY, *LITE, *EMULATED, *REAL], ids=str)
 nearby = pytest.mark.parametrize("place", [*MEMORY, *LITE, *EMULATED], ids=str)
 """The real server takes ten seconds for each of these tests: it is given those that tell most."""
@@ -61,18 +54,8 @@ pytestmark = pytest.mark.usefixtures("probed_once")
 
 @pytest.fixture
 def world(place: Place, request: pytest.FixtureRequest, collection_name: str) -> Iterator[World]:
-    if place.backend == "memory":
-        yield memory_world(place)
-        return
-    if place.backend in FIXTURES:
-        backend = request.getfixturevalue(FIXTURES[place.backend])
-    else:
-        backend = request.getfixturevalue("emulate")(place.backend).backend
-    with backends.connected(backend) as client, connection_to(backend) as connection:
-        yield milvus_world(client, connection, collection_name, place)
-        for name in client.list_collections():
-            if name.startswith(collection_name):
-                client.drop_collection(name)
+    with opened_world(place, request, collection_name) as opened:
+        yield opened
 
 
 @everywhere

@@ -12,7 +12,7 @@ from pymilvus import DataType, MilvusClient
 
 from tests import backends, zoo
 from tests.contract.making import connection_to
-from tests.contract.sink_steps import ALLOWED, label_all, select
+from tests.contract.sink_steps import ALLOWED, label_all, labelled_without, select
 from tests.contract.sink_worlds import batch_of, stored
 from tests.emulation import Proxy
 from vdbcluster.adapters.milvus.client import MilvusConnection
@@ -121,11 +121,7 @@ def test_a_side_collection_without_the_column_serves_runs_that_do_not_mark(
 ) -> None:
     client, connection = lite
     zoo.build(client, collection_name, zoo.by_name("bare-int"), rows=20)
-    earlier = tuple(f for f in LABEL_FIELDS if not f.of_key)
-    with monkeypatch.context() as then:
-        for module in ("model.labels", "adapters.milvus.writeback.side_schema"):
-            then.setattr(f"vdbcluster.{module}.LABEL_FIELDS", earlier)
-        side = label_all(connection, collection_name, LabelSettings()).way.target
+    side = labelled_without(connection, collection_name, monkeypatch, lambda f: f.of_key)
     assert room(connection, side) is None
 
     plain = label_all(connection, collection_name, LabelSettings())

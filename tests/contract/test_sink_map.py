@@ -11,8 +11,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 
 from tests import backends, zoo
-from tests.contract.making import connection_to
-from tests.contract.sink_steps import ALLOWED, label_all, select
+from tests.contract.sink_steps import ALLOWED, label_all, labelled_without, select
 from tests.contract.sink_worlds import (
     WITH_MAP,
     MemoryWorld,
@@ -20,17 +19,15 @@ from tests.contract.sink_worlds import (
     World,
     as_dict,
     batch_of,
-    memory_world,
-    milvus_world,
+    opened_world,
     stored,
 )
-from tests.contract.test_sink import FIXTURES
 from tests.silent import SILENT
 from tests.snapshot import OURS, diff, snapshot
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.errors import RefusedError
-from vdbcluster.model.labels import LABEL_FIELDS, MAP_FIELDS, LabelBatch, LabelFields
+from vdbcluster.model.labels import MAP_FIELDS, LabelBatch, LabelFields
 from vdbcluster.pipeline.plan import compared
 from vdbcluster.pipeline.record import plan_arrays, planned
 from vdbcluster.pipeline.rollback import judge, roll_back
@@ -53,18 +50,8 @@ MAP = LabelSettings(WITH_MAP, allow_full_upsert=True)
 
 @pytest.fixture
 def world(place: Place, request: pytest.FixtureRequest, collection_name: str) -> Iterator[World]:
-    if place.backend == "memory":
-        yield memory_world(place)
-        return
-    if place.backend in FIXTURES:
-        backend = request.getfixturevalue(FIXTURES[place.backend])
-    else:
-        backend = request.getfixturevalue("emulate")(place.backend).backend
-    with backends.connected(backend) as client, connection_to(backend) as connection:
-        yield milvus_world(client, connection, collection_name, place)
-        for name in client.list_collections():
-            if name.startswith(collection_name):
-                client.drop_collection(name)
+    with opened_world(place, request, collection_name) as opened:
+        yield opened
 
 
 def foreign(world: World) -> Any:
@@ -208,11 +195,7 @@ def test_a_side_collection_without_the_columns_serves_runs_that_write_no_map(
 ) -> None:
     client, connection = lite
     zoo.build(client, collection_name, zoo.by_name("bare-int"), rows=20)
-    earlier = tuple(f for f in LABEL_FIELDS if not f.bare)
-    with monkeypatch.context() as then:
-        for module in ("model.labels", "adapters.milvus.writeback.side_schema"):
-            then.setattr(f"vdbcluster.{module}.LABEL_FIELDS", earlier)
-        side = label_all(connection, collection_name, LabelSettings()).way.target
+    side = labelled_without(connection, collection_name, monkeypatch, lambda f: f.bare)
     assert label_all(connection, collection_name, LabelSettings()).way.target == side
     with pytest.raises(RefusedError, match=r"has no field 'map_x'; drop it"):
         choose_sink(connection, select(collection_name), MAP)

@@ -25,6 +25,14 @@ def fill_docs(client: MilvusClient, name: str, *, dynamic: bool = True) -> None:
     client.insert(name, [{"id": i, "vector": v} for i, v in enumerate(vectors.astype(np.float32))])
 
 
+def loaded_docs(client: MilvusClient, name: str) -> None:
+    """The same in place of what is there under that name, loaded."""
+    if client.has_collection(name):
+        client.drop_collection(name)
+    fill_docs(client, name)
+    client.load_collection(name)
+
+
 def make_empty(
     client: MilvusClient, name: str, dim: int, metric: str, *, dynamic: bool = True
 ) -> None:

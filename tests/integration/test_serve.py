@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests import backends
 from tests.backends import Backend
-from tests.integration.docs import fill_docs
+from tests.integration.docs import loaded_docs
 from tests.integration.serve_process import ServeProcess
 from tests.integration.serve_watch import Watch, add_blob, check
 from tests.silent import Listener
@@ -62,10 +62,7 @@ def labelled(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     place, _, way = request.param.partition("/")
     backend: Backend = request.getfixturevalue(place)
     with backends.connected(backend) as client:
-        if client.has_collection("docs"):
-            client.drop_collection("docs")
-        fill_docs(client, "docs")
-        client.load_collection("docs")
+        loaded_docs(client, "docs")
     settings = settings_for(backend.uri, tmp_path, way=way)
     run_job(settings, Listener())
     return settings
@@ -165,8 +162,7 @@ def test_clusters_and_merges_over_a_lite_file(labelled: Settings) -> None:
 def test_the_process_says_where_it_is_and_ends_as_it_is_told(tmp_path: Path) -> None:
     with backends.lite_server(tmp_path / "data") as server:
         with backends.connected(server.backend) as client:
-            fill_docs(client, "docs")
-            client.load_collection("docs")
+            loaded_docs(client, "docs")
         uri = server.backend.uri
         arguments = ("-c", "docs", "--uri", uri, "--embedder", "local", "--log-format", "json")
         with ServeProcess(tmp_path, *arguments) as process:
@@ -220,10 +216,7 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
 def watched(backend: Backend, folder: Path, runs: int, way: str = "auto") -> None:
     """Cluster again and again, with rows that came meanwhile, while people look."""
     with backends.connected(backend) as client:
-        if client.has_collection("docs"):
-            client.drop_collection("docs")
-        fill_docs(client, "docs")
-        client.load_collection("docs")
+        loaded_docs(client, "docs")
         settings = settings_for(backend.uri, folder, way=way)
         ids = [run_job(settings, Listener()).run_id]
         home = client.query("docs", "id == 0", output_fields=["id"])

@@ -36,7 +36,7 @@ def in_pieces(graph: NeighborGraph, bounds: np.ndarray, params: HdbscanParams) -
         for place, shard in enumerate(shards)
     ]
     core = np.concatenate([part.core for part in settled])
-    forests = [shard_forest(part, core) for part in settled]
+    forests = [shard_forest(part.pairs, core) for part in settled]
     while len(forests) > 1:
         forests = [merge(*forests[i : i + 2]) for i in range(0, len(forests), 2)]
     return hierarchy_of(forests[0], core, params)
@@ -86,7 +86,7 @@ def test_a_forest_of_a_forest_is_itself() -> None:
         outgoing(GraphShard(0, graph.indices, graph.distances), bounds),
         3,
     )
-    once = shard_forest(part, part.core)
+    once = shard_forest(part.pairs, part.core)
     again = forest(once)
     assert 0 < len(once) < 300
     np.testing.assert_array_equal(once.left, again.left)

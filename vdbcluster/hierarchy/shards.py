@@ -6,7 +6,7 @@ however it is cut. Beside one shard nothing larger than O(n) is held: no step se
 
     mail = [outgoing(shard, bounds) for shard in shards]           # what others must know
     settled = [settle(s, incoming, min_samples) for ...]           # core distances, each pair once
-    forests = [shard_forest(part, core) for part in settled]
+    forests = [shard_forest(part.pairs, core) for part in settled]
     hierarchy = hierarchy_of(merge(*forests), core, params)
 
 Why it holds: a core distance needs a row's own list and those that list it. A minimum spanning
@@ -148,12 +148,11 @@ def _settle(
     return nearest[:, -1].copy(), holds
 
 
-def shard_forest(part: Settled, core: Float32Array) -> Edges:
-    """The minimum spanning forest of the pairs of one shard, by mutual reachability.
+def shard_forest(pairs: Edges, core: Float32Array) -> Edges:
+    """The minimum spanning forest of the pairs that one shard holds, by mutual reachability.
 
     ``core (n,) float32``: of all rows.
     """
-    pairs = part.pairs
     weights = np.maximum(pairs.weights, np.maximum(core[pairs.left], core[pairs.right]))
     finite = np.isfinite(weights)
     return forest(Edges(pairs.left[finite], pairs.right[finite], weights[finite]))

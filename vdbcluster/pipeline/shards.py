@@ -22,7 +22,6 @@ from vdbcluster.hierarchy.shards import (
     Edges,
     GraphShard,
     Mail,
-    Settled,
     hierarchy_of,
     merge,
     outgoing,
@@ -42,6 +41,12 @@ MERGED_AT_ONCE = 4
 def save_shard(store: ShardStore, number: int, shard: GraphShard) -> None:
     """The piece ``number`` of the graph."""
     store.save(_graph(number), {"indices": shard.indices, "distances": shard.distances})
+
+
+def load_shard(store: ShardStore, number: int, start: int) -> GraphShard:
+    """The same again; ``start``: where it begins among all rows."""
+    held = store.load(_graph(number))
+    return GraphShard(start, held["indices"], held["distances"])
 
 
 def has_shard(store: ShardStore, number: int) -> bool:
@@ -90,8 +95,7 @@ class _Steps:
         name = _mail(number)
         if self.store.has(name):
             return
-        held = self.store.load(_graph(number))
-        shard = GraphShard(self.bounds[number], held["indices"], held["distances"])
+        shard = load_shard(self.store, number, self.bounds[number])
         arrays: dict[str, NDArray[np.generic]] = {}
         for to, mail in enumerate(outgoing(shard, np.array(self.bounds, np.int64))):
             arrays |= dict(zip(_letter(to), (mail.to, mail.by, mail.distances), strict=True))
@@ -102,8 +106,7 @@ class _Steps:
         name = self._own("settled", number)
         if self.store.has(name):
             return
-        held = self.store.load(_graph(number))
-        shard = GraphShard(self.bounds[number], held["indices"], held["distances"])
+        shard = load_shard(self.store, number, self.bounds[number])
         found = settle(shard, list(self._letters(number)), self.min_samples)
         pairs = found.pairs
         ends = {"left": pairs.left, "right": pairs.right, "weights": pairs.weights}
@@ -131,9 +134,7 @@ class _Steps:
         name = self._own("forest-0", number)
         if self.store.has(name):
             return
-        held = self.store.load(self._own("settled", number), "left", "right", "weights")
-        pairs = Edges(held["left"], held["right"], held["weights"])
-        self._keep(name, shard_forest(Settled(np.empty(0, np.float32), pairs), self.core()))
+        self._keep(name, shard_forest(self._edges(self._own("settled", number)), self.core()))
 
     def levels(self) -> Iterator[tuple[int, int]]:
         """Of the tree in which forests are merged: height, and how many there are then."""
@@ -149,14 +150,16 @@ class _Steps:
         below = dict(self.levels()).get(height - 1, len(self.bounds) - 1)
         first = number * MERGED_AT_ONCE
         parts = range(first, min(first + MERGED_AT_ONCE, below))
-        self._keep(name, merge(*(self._edges(height - 1, part) for part in parts)))
+        below_names = [self._own(f"forest-{height - 1}", part) for part in parts]
+        self._keep(name, merge(*map(self._edges, below_names)))
 
     def whole(self) -> Edges:
         """The minimum spanning forest of all rows."""
-        return self._edges(max((height for height, _ in self.levels()), default=0), 0)
+        top = max((height for height, _ in self.levels()), default=0)
+        return self._edges(self._own(f"forest-{top}", 0))
 
-    def _edges(self, height: int, number: int) -> Edges:
-        held = self.store.load(self._own(f"forest-{height}", number))
+    def _edges(self, name: str) -> Edges:
+        held = self.store.load(name, "left", "right", "weights")
         return Edges(held["left"], held["right"], held["weights"])
 
     def _keep(self, name: str, edges: Edges) -> None:

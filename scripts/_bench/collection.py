@@ -1,25 +1,39 @@
 """The collection that is measured: one schema on every backend.
 
 In: where, a name, a number of rows. Out: a loaded collection ``id INT64, vector FLOAT_VECTOR(384),
-title VARCHAR`` with a dynamic field, COSINE; HNSW (M 16, efConstruction 200) on a server, FLAT on
-Lite, where it is the quicker of the two. Promise: built, indexed to the last row and loaded when
+title VARCHAR`` with a dynamic field, COSINE; HNSW (M 16, efConstruction 200) on a server, or SCANN
+where that is asked for (a million rows are indexed in minutes, not in an hour); FLAT on Lite, where
+it is the quicker of the two. Promise: built, indexed to the last row and loaded when
 ``build`` returns; a second ``build`` of an unspoilt collection only takes stored labels away.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from scripts._bench.vectors import DIM, vectors
+from scripts._bench import grown
+from scripts._bench.vectors import DIM, Float32Array, vectors
 
 BATCH = 2000
+INDEXES: dict[str, dict[str, Any]] = {
+    "HNSW": {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}},
+    "SCANN": {"index_type": "SCANN", "params": {"nlist": 256}},
+    "FLAT": {"index_type": "FLAT"},
+}
 INDEX_SECONDS = 1800.0
 SIDE = "_cluster_labels"
 
 
-def build(uri: str, name: str, n: int, seed: int, *, anew: bool) -> dict[str, Any]:
-    """Build ``name``, unless it is there and ``anew`` is false; seconds by part."""
+def build(
+    uri: str, name: str, n: int, seed: int, *, anew: bool, rule: str = "copies", index: str = "HNSW"
+) -> dict[str, Any]:
+    """Build ``name``, unless it is there and ``anew`` is false; seconds by part.
+
+    ``rule``: ``copies`` (``scripts._bench.vectors``) or ``grown`` (``scripts._bench.grown``).
+    ``index``: which index a server builds.
+    """
     client = _client(uri)
     _drop_if_there(client, name + SIDE)
     if not anew and client.has_collection(name):
@@ -30,10 +44,10 @@ def build(uri: str, name: str, n: int, seed: int, *, anew: bool) -> dict[str, An
     seconds = {}
     start = time.perf_counter()
     _create(client, name)
-    _insert(client, name, n, seed)
+    _insert(client, name, _batches(n, seed, rule))
     seconds["insert"] = round(time.perf_counter() - start, 1)
     start = time.perf_counter()
-    _index(client, name, server)
+    _index(client, name, index if server else "FLAT")
     indexed = _wait_indexed(client, name, n) if server else n
     client.load_collection(name)
     seconds["index"] = round(time.perf_counter() - start, 1)
@@ -80,20 +94,29 @@ def _create(client: Any, name: str) -> None:
     client.create_collection(name, schema=schema)
 
 
-def _insert(client: Any, name: str, n: int, seed: int) -> None:
+def _batches(n: int, seed: int, rule: str) -> Iterator[tuple[int, Float32Array]]:
+    """``(first row, rows)`` of at most ``BATCH`` rows."""
+    if rule == "grown":
+        yield from grown.batches(n, seed)
+        return
     points = vectors(n, seed)
     for start in range(0, n, BATCH):
-        rows = range(start, min(start + BATCH, n))
+        yield start, points[start : start + BATCH]
+
+
+def _insert(client: Any, name: str, batches: Iterator[tuple[int, Float32Array]]) -> None:
+    for start, points in batches:
+        numbered = enumerate(points, start)
         client.insert(
-            name, [{"id": i, "vector": points[i], "title": f"title of row {i}"} for i in rows]
+            name,
+            [{"id": i, "vector": point, "title": f"title of row {i}"} for i, point in numbered],
         )
     client.flush(name)
 
 
-def _index(client: Any, name: str, server: bool) -> None:
+def _index(client: Any, name: str, kind: str) -> None:
     index = client.prepare_index_params()
-    kind = {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}}
-    index.add_index("vector", metric_type="COSINE", **(kind if server else {"index_type": "FLAT"}))
+    index.add_index("vector", metric_type="COSINE", **INDEXES[kind])
     client.create_index(name, index)
 
 

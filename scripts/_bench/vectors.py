@@ -44,33 +44,34 @@ def source() -> str:
 def vectors(n: int, seed: int) -> Float32Array:
     """See the module."""
     rng = np.random.default_rng(seed)
-    base = _base(rng)
-    order = rng.permutation(len(base))
+    real = base(rng)
+    order = rng.permutation(len(real))
     if n <= SAMPLED_ROWS:
-        return _unit(base[order[:n]])
-    points = base[np.resize(order, n)]
+        return unit(real[order[:n]])
+    points = real[np.resize(order, n)]
     for rows in (slice(start, start + 8192) for start in range(0, n, 8192)):
-        points[rows] += _noise(rng, len(points[rows]), NOISE)
-    return _unit(points)
+        points[rows] += noise(rng, len(points[rows]), NOISE)
+    return unit(points)
 
 
-def _base(rng: np.random.Generator) -> Float32Array:
+def base(rng: np.random.Generator, files: tuple[str, ...] = FILES) -> Float32Array:
+    """The embeddings of ``files``, or the mixture that stands in for them."""
     home = data_directory()
     if home is not None:
-        return _unit(np.concatenate([np.load(home / name).astype(np.float32) for name in FILES]))
-    centres = _unit(_noise(rng, CENTRES, 1.0))
+        return unit(np.concatenate([np.load(home / name).astype(np.float32) for name in files]))
+    centres = unit(noise(rng, CENTRES, 1.0))
     share = 1 / np.arange(1, CENTRES + 1)
     member = rng.choice(CENTRES, SYNTHETIC_ROWS, p=share / share.sum())
-    points = centres[member] + _noise(rng, SYNTHETIC_ROWS, SPREAD)
+    points = centres[member] + noise(rng, SYNTHETIC_ROWS, SPREAD)
     anywhere = rng.random(SYNTHETIC_ROWS) < ANYWHERE
-    points[anywhere] = _noise(rng, int(anywhere.sum()), 1.0)
-    return _unit(points)
+    points[anywhere] = noise(rng, int(anywhere.sum()), 1.0)
+    return unit(points)
 
 
-def _noise(rng: np.random.Generator, n: int, length: float) -> Float32Array:
+def noise(rng: np.random.Generator, n: int, length: float) -> Float32Array:
     return rng.standard_normal((n, DIM), np.float32) * np.float32(length / DIM**0.5)
 
 
-def _unit(points: Float32Array) -> Float32Array:
+def unit(points: Float32Array) -> Float32Array:
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     return points

@@ -141,6 +141,19 @@ def test_one_part_is_dropped_and_nothing_else(runs: RunStore) -> None:
         runs.load_arrays("one", "graph")
 
 
+def test_a_part_goes_over_to_another_run(runs: RunStore) -> None:
+    for run_id in ("one", "other"):
+        runs.save(replace(MANIFEST, run_id=run_id))
+    runs.save_arrays("one", ARRAYS, "graph")
+    runs.save_arrays("other", {"old": np.zeros(3)}, "graph")
+    runs.move_arrays("one", "graph", "other")
+    assert runs.having("graph") == ("other",)
+    assert same(runs.load_arrays("other", "graph"), ARRAYS)
+    with pytest.raises(VdbclusterError):
+        runs.move_arrays("one", "graph", "other")
+    assert same(runs.load_arrays("other", "graph"), ARRAYS)
+
+
 def test_a_run_is_removed_and_no_other(runs: RunStore) -> None:
     for run_id in ("one", "other"):
         runs.save(replace(MANIFEST, run_id=run_id))

@@ -18,10 +18,12 @@ from tests.unit.engine_graphs import exact
 from vdbcluster.adapters.dask_workers import DaskWorkers, dask_workers
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.adapters.shard_files import ShardFiles
+from vdbcluster.errors import UsageError
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.hierarchy.shards import GraphShard
 from vdbcluster.model.params import HdbscanParams
-from vdbcluster.pipeline.shards import hierarchy_in_shards, save_shard
+from vdbcluster.pipeline.hierarchy_shards import hierarchy_in_shards
+from vdbcluster.pipeline.shards import save_shard
 from vdbcluster.ports.shards import Work
 
 PARAMS = HdbscanParams(min_cluster_size=15, min_samples=5)
@@ -52,6 +54,10 @@ def failing(_: int) -> None:
     raise ArithmeticError("what the work raises")
 
 
+def refused(_: int) -> None:
+    raise UsageError("said once")
+
+
 def main(folder: Path) -> None:
     rng = np.random.default_rng(0)
     graph = exact(rng.normal(size=(900, 3)) + 6.0 * rng.integers(0, 4, (900, 1)), 12)
@@ -74,6 +80,10 @@ def main(folder: Path) -> None:
             workers.each(work, [0, 1], lambda _: None)
         except ArithmeticError as error:
             say("raised", error)
+        try:
+            workers.each(refused, [0, 1], lambda _: None)
+        except UsageError as error:
+            say(error)
 
 
 if __name__ == "__main__":

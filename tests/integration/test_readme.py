@@ -76,7 +76,7 @@ def test_the_settings_file_of_the_readme_is_valid() -> None:
 
 def test_defaults_of_the_readme_are_true() -> None:
     settings = Settings()
-    sections = (settings.cluster, settings.neighbors, settings.gate)
+    sections = (settings.cluster, settings.neighbors, settings.gate, settings.scale)
     told = re.findall(r"^\| `--([a-z-]+)` \| ([^|]*) \|", README, re.MULTILINE)
     assert len(told) > 5
     for option, default in told:

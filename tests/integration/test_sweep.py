@@ -15,6 +15,7 @@ from tests.data import embeddings
 from tests.integration.labelled import CLASSES, DUST, ROWS, fill_labelled
 from tests.integration.test_cli import vdbcluster
 from tests.integration.test_evaluate import QUIET, database, settings_for, with_filter  # noqa: F401
+from tests.silent import Listener
 from tests.unit.engine_graphs import enough, graphs, parameters
 from vdbcluster.errors import UsageError
 from vdbcluster.methods.density import on_edges
@@ -78,6 +79,13 @@ def test_cells_are_what_a_run_gives(lite_server, connect, collection_name, tmp_p
         ]
         assert (facts["clusters"], facts["noise"]) == (cell.clusters, round(cell.noise * ROWS))
         assert facts["largest"] == round(cell.largest * ROWS)
+    told = Listener()
+    reused = sweep(
+        base, told, sizes=[5, 10, 20, 40, 60], min_samples=[2, 5], truth="kind", repeats=2
+    )
+    assert reused == found
+    assert any("neighbours: those of run" in note for note in told.notes)
+    assert "neighbours" not in told.stages
     assert found.without_truth == DUST
     assert found.plateau in found.plateaus
     marked = [c for c in found.cells if c.plateau]

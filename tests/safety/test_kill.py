@@ -32,7 +32,12 @@ NAME = "killed"
 ROWS = 240
 BATCH = 16  # so that there are many calls to be killed at
 PARAMETERS = ({"min_cluster_size": 10}, {"min_cluster_size": 10, "min_samples": 2})
-FLAGS = {"batch": "--write-batch", "way": "--write-way", "allow_full_upsert": "--allow-full-upsert"}
+FLAGS = {
+    "batch": "--write-batch",
+    "way": "--write-way",
+    "allow_full_upsert": "--allow-full-upsert",
+    "rate": "--write-rate",
+}
 Labels = dict[Any, tuple[int, float, float, str]]
 
 
@@ -65,6 +70,7 @@ class Place:
 
 PLACES = (
     Place(backends.LITE_SERVER, "partitions-int", spread(4, 3)),
+    Place("paced", "partitions-int", spread(2, 1), (("rate", 80),)),
     Place(backends.LITE_FILE, "hnsw-varchar", spread(0, 2)),
     Place("emulated-2.6", "bare-int", spread(3, 0), fresh=True),
     Place(

@@ -20,11 +20,24 @@ CRONJOB = {
 WORKER = {
     doc["kind"]: doc for doc in yaml.safe_load_all((DOCKER / "kubernetes/worker.yaml").read_text())
 }
-MANIFESTS = [*CRONJOB.values(), *WORKER.values()]
+DASK = {
+    doc["metadata"]["name"] + "/" + doc["kind"]: doc
+    for doc in yaml.safe_load_all((DOCKER / "kubernetes/dask.yaml").read_text())
+}
+MANIFESTS = [*CRONJOB.values(), *WORKER.values(), *DASK.values()]
 PODS = {
     "cronjob": CRONJOB["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"],
     "worker": WORKER["Deployment"]["spec"]["template"]["spec"],
+    "dask-run": DASK["vdbcluster-dask-run/CronJob"]["spec"]["jobTemplate"]["spec"]["template"][
+        "spec"
+    ],
 }
+"""Pods that run vdbcluster itself, and know the token."""
+DASK_PODS = {
+    name: DASK[f"vdbcluster-{name}/Deployment"]["spec"]["template"]["spec"]
+    for name in ("scheduler", "dask-worker")
+}
+"""Pods that run Dask, and get what they need from a run."""
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -58,7 +71,7 @@ def environments() -> dict[str, dict[str, str]]:
 
 
 def container(pod: str) -> Mapping[str, Any]:
-    (only,) = PODS[pod]["containers"]
+    (only,) = (PODS | DASK_PODS)[pod]["containers"]
     return only
 
 

@@ -36,6 +36,7 @@ from vdbcluster.pipeline.explain_record import Explained
 from vdbcluster.pipeline.findings import inner_cards
 from vdbcluster.pipeline.graph_record import GRAPH
 from vdbcluster.pipeline.members import neighborhood, run_members
+from vdbcluster.pipeline.room import Room
 
 WORDS = ("parcel courier", "guitar concert", "moon rocket")
 
@@ -84,7 +85,7 @@ def test_inner_cards_lie_in_the_cluster_of_their_path_and_layers_have_none(
 ) -> None:
     collection = held()
     manifest = do(collection, tmp_path)
-    members = run_members(adapters(collection, tmp_path), manifest, Listener(), 1 << 30)
+    members = run_members(adapters(collection, tmp_path), manifest, Listener(), Room(1 << 30))
     show, settings = Showing(members.keys, None), ExplainSettings()
     halves = np.array([f"{i}/{row % 2}" for row, i in enumerate(members.labels)], object)
     inside = replace(members, labelled=replace(members.labelled, path=halves))
@@ -120,7 +121,7 @@ def test_the_graph_is_that_of_the_run_and_a_row_that_is_gone_is_nobodys_neighbou
     manifest = do(collection, tmp_path, settings=settings)
     collection.delete(range(40))
     made = adapters(collection, tmp_path)
-    members = run_members(made, manifest, Listener(), 1 << 30)
+    members = run_members(made, manifest, Listener(), Room(1 << 30))
     near = neighborhood(made, manifest, members, Listener())
     assert len(members) == near.graph.n_rows == len(near.points) == 560
     near.graph.validate()

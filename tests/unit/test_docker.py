@@ -1,6 +1,7 @@
 """What lies in docker/ is true: schemas, linters, settings, commands and locks agree with it.
 
-No image is built and nothing is started; see docker/README.md for what that leaves open.
+No image is built, and of containers nothing is started; see docker/README.md for what that leaves
+open.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ import pytest
 import typer.main
 import yaml
 
+from tests.backends import free_port
 from tests.unit.docker_files import (
     COMPOSE,
     CRONJOB,
+    DASK,
+    DASK_PODS,
     DOCKER,
     MANIFESTS,
     PODS,
@@ -104,6 +109,7 @@ def commands() -> dict[str, list[str]]:
         "compose": COMPOSE["services"]["worker"]["command"],
         "cronjob": container("cronjob")["args"],
         "worker": container("worker")["args"],
+        "dask-run": container("dask-run")["args"],
     }
 
 
@@ -167,6 +173,82 @@ def test_what_trying_again_cannot_help_fails_at_once() -> None:
     assert exits["values"] == sorted({UsageError.exit_code, RefusedError.exit_code})
     assert not {ERROR, LockedError.exit_code} & set(exits["values"])
     assert PODS["cronjob"]["restartPolicy"] == "Never"
+
+
+def test_the_configuration_of_the_dask_run_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (name,) = DASK["vdbcluster-dask/ConfigMap"]["data"]
+    (tmp_path / name).write_text(DASK["vdbcluster-dask/ConfigMap"]["data"][name])
+    scale = load_settings({}, tmp_path / name).scale
+    service = DASK["vdbcluster-scheduler/Service"]
+    port = service["spec"]["ports"][0]["port"]
+    assert scale.scheduler == f"tcp://{service['metadata']['name']}:{port}"
+    assert scale.scheduler == container("dask-worker")["args"][0]
+    assert container("scheduler")["args"][:2] == ["--port", str(port)]
+    run, worker = container("dask-run"), container("dask-worker")
+    for pod in (run, worker):
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["volumeMounts"]}
+        assert mounts["work"] == scale.work_dir
+    mounts = {mount["name"]: mount["mountPath"] for mount in run["volumeMounts"]}
+    assert run["args"][2] == f"{mounts['config']}/{name}"
+    limit = int(run["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
+    assert scale.memory_limit < limit
+
+
+def test_the_selectors_find_their_pods_and_nobody_else_gets_in() -> None:
+    found = {}
+    for doc in DASK.values():
+        spec = doc.get("spec", {})
+        template = spec.get("jobTemplate", doc).get("spec", {}).get("template")
+        if template is not None:
+            found[doc["metadata"]["name"]] = template["metadata"]["labels"]
+    policy = DASK["vdbcluster-dask/NetworkPolicy"]["spec"]
+    assert policy["ingress"] == [{"from": [{"podSelector": policy["podSelector"]}]}]
+    inside = policy["podSelector"]["matchLabels"].items()
+    assert len(found) == 3
+    assert all(inside <= labels.items() for labels in found.values())
+    wanted = DASK["vdbcluster-scheduler/Service"]["spec"]["selector"].items()
+    assert [n for n, labels in found.items() if wanted <= labels.items()] == [
+        "vdbcluster-scheduler"
+    ]
+    for name in ("vdbcluster-scheduler", "vdbcluster-dask-worker"):
+        chosen = DASK[f"{name}/Deployment"]["spec"]["selector"]["matchLabels"].items()
+        assert [n for n, labels in found.items() if chosen <= labels.items()] == [name]
+
+
+@pytest.mark.slow
+def test_dask_starts_as_the_manifest_says(tmp_path: Path) -> None:
+    """The scheduler and a worker by their own command lines, on ports that are free."""
+    from distributed import Client
+
+    port, scheduler_health, worker_health = free_port(), free_port(), free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    ports = {"8786": str(port), ":8787": f"127.0.0.1:{scheduler_health}"}
+    ports |= {":8788": f"127.0.0.1:{worker_health}", "/tmp/dask": str(tmp_path)}
+    ports |= {"tcp://vdbcluster-scheduler:8786": address}
+    started = []
+    try:
+        for name in DASK_PODS:
+            pod = container(name)
+            words = [ports.get(word, word) for word in (*pod["command"], *pod["args"])]
+            words[0] = str(Path(sys.executable).with_name(words[0]))
+            started.append(
+                subprocess.Popen([*words, "--host", "127.0.0.1"], stderr=subprocess.DEVNULL)
+            )
+        with Client(address, timeout="60s") as client:
+            client.wait_for_workers(1, timeout=60)
+            assert list(client.nthreads().values()) == [1]
+            limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
+            assert limits == [0]
+        for health in (scheduler_health, worker_health):
+            with urllib.request.urlopen(f"http://127.0.0.1:{health}/health", timeout=20) as told:
+                assert told.status == 200
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(30)
 
 
 def test_the_port_is_the_default() -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from tests.unit.docker_files import (
     COMPOSE,
+    DASK_PODS,
     DOCKER,
     MANIFESTS,
     PODS,
@@ -25,7 +26,7 @@ from vdbcluster.errors import UsageError
 
 def test_pods_are_restricted() -> None:
     """The rules of the Pod Security Standard ``restricted``, and a root that cannot be written."""
-    for name, pod in PODS.items():
+    for name, pod in (PODS | DASK_PODS).items():
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == int(user().split(":")[0])
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -38,11 +39,11 @@ def test_pods_are_restricted() -> None:
 
 def test_pods_get_no_variables_of_services() -> None:
     """Kubernetes would make one from the name of the service, which we refuse as a slip."""
-    (service,) = (doc for doc in MANIFESTS if doc["kind"] == "Service")
-    made = service["metadata"]["name"].upper().replace("-", "_") + "_PORT"
+    names = {doc["metadata"]["name"] for doc in MANIFESTS if doc["kind"] == "Service"}
+    assert names == {"vdbcluster-worker", "vdbcluster-scheduler"}
     with pytest.raises(UsageError, match="is no setting"):
-        check_environment([made])
-    assert all(pod["enableServiceLinks"] is False for pod in PODS.values())
+        check_environment(["VDBCLUSTER_WORKER_PORT"])
+    assert all(pod["enableServiceLinks"] is False for pod in (PODS | DASK_PODS).values())
 
 
 def test_everything_written_lies_on_volumes() -> None:
@@ -77,7 +78,7 @@ def test_no_secret_lies_in_a_file() -> None:
 def test_images_are_pinned_and_ports_are_local() -> None:
     ours = f"vdbcluster:{PROJECT['project']['version']}"
     assert ("ARG", f"VERSION={PROJECT['project']['version']}") in instructions()
-    assert {container(name)["image"] for name in PODS} == {ours}
+    assert {container(name)["image"] for name in PODS | DASK_PODS} == {ours}
     images = [service["image"] for service in COMPOSE["services"].values()]
     assert ours in images
     for image in images:

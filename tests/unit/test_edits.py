@@ -40,6 +40,7 @@ from vdbcluster.pipeline.journal import begin
 from vdbcluster.pipeline.read import read_usable
 from vdbcluster.pipeline.record import catalogues, planned
 from vdbcluster.pipeline.rollback import restore_catalogue, roll_back
+from vdbcluster.pipeline.room import Room
 from vdbcluster.pipeline.run import run
 
 
@@ -334,7 +335,7 @@ def test_rows_with_the_id_of_a_merged_cluster_are_no_new_rows(job: EditedJob) ->
     before = job.held.cluster_id.copy()
     job.catalogue.edit(merging(2, 0))  # and no label is written
     source, sink = MemorySource(job.held), MemorySink(job.held)
-    rows = read_usable(source, Listener(), memory_bytes=1 << 20, direction=True).rows
+    rows = read_usable(source, Listener(), room=Room(1 << 20), direction=True).rows
     previous = previous_of(rows, list(sink.stored()), job.read())
     assert not previous.absent.any()
     assert previous.labels.tolist() == before.tolist()

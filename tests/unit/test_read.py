@@ -17,8 +17,9 @@ from vdbcluster.errors import ReadRefusedError
 from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.rows import ReadReport, Rows, VectorPage
 from vdbcluster.pipeline.read import first_of_each, positions, read_rows, read_usable, usable
+from vdbcluster.pipeline.room import Room
 
-PLENTY = 1 << 30
+PLENTY = Room(1 << 30)
 
 
 @dataclass
@@ -68,7 +69,7 @@ def page(keys: list[object], partition: str = "_default") -> VectorPage:
 
 def test_partitions_come_out_in_one_order_of_keys() -> None:
     first, second = page([1, 5, 9], "a"), page([-3, 7], "b")
-    rows, report = read_rows(Pages([first, second]), SILENT, memory_bytes=PLENTY)
+    rows, report = read_rows(Pages([first, second]), SILENT, room=PLENTY)
     assert rows.keys.tolist() == [-3, 1, 5, 7, 9]
     assert [rows.partitions[c] for c in rows.partition_of] == ["b", "a", "a", "b", "a"]
     assert np.array_equal(rows.vectors[[1, 2, 4]], first.vectors)
@@ -78,7 +79,7 @@ def test_partitions_come_out_in_one_order_of_keys() -> None:
 
 def test_a_key_that_comes_twice_is_kept_once_and_counted() -> None:
     rows, report = read_rows(
-        Pages([page(["a", "b"], "p"), page(["b", "c"], "q")]), SILENT, memory_bytes=PLENTY
+        Pages([page(["a", "b"], "p"), page(["b", "c"], "q")]), SILENT, room=PLENTY
     )
     assert rows.keys.tolist() == ["a", "b", "c"]
     assert rows.partitions[rows.partition_of[1]] == "p"
@@ -91,37 +92,37 @@ def test_a_key_that_comes_twice_is_kept_once_and_counted() -> None:
     [(3, 3, True), (2, 3, True), (5, 3, True), (4, 4, False), (2, 2, False), (9, 4, False)],
 )
 def test_rows_read_must_lie_between_the_counts(before: int, after: int, complete: bool) -> None:
-    _, report = read_rows(Pages([page([1, 2, 3])], [before, after]), SILENT, memory_bytes=PLENTY)
+    _, report = read_rows(Pages([page([1, 2, 3])], [before, after]), SILENT, room=PLENTY)
     assert report.complete is complete
 
 
 def test_rows_hidden_behind_their_key_explain_a_gap_and_unreadable_ones_do_not() -> None:
     repeated = Pages([page([1, 2, 3])], [5, 5], repeated=2)
-    _, report = read_rows(repeated, SILENT, memory_bytes=PLENTY)
+    _, report = read_rows(repeated, SILENT, room=PLENTY)
     assert (report.complete, report.duplicates) == (True, 2)
     hidden = Pages([page([1, 2, 3])], [5, 5], repeated=1, hidden=1)
-    _, report = read_rows(hidden, SILENT, memory_bytes=PLENTY)
+    _, report = read_rows(hidden, SILENT, room=PLENTY)
     assert (report.complete, report.duplicates, report.unreadable) == (False, 1, 1)
 
 
 def test_more_rows_than_counted_still_fit() -> None:
     many = [page(list(range(i, i + 10))) for i in range(0, 100, 10)]
-    rows, _ = read_rows(Pages(many, [3, 100]), SILENT, memory_bytes=PLENTY)
+    rows, _ = read_rows(Pages(many, [3, 100]), SILENT, room=PLENTY)
     assert rows.keys.tolist() == list(range(100))
     assert np.array_equal(rows.vectors, np.concatenate([p.vectors for p in many]))
 
 
 def test_rows_beyond_the_memory_budget_live_in_a_file() -> None:
     shuffled = [page([3, 1]), page([2, 0])]
-    small, _ = read_rows(Pages(shuffled), SILENT, memory_bytes=PLENTY)
-    spilled, _ = read_rows(Pages(shuffled), SILENT, memory_bytes=8)
+    small, _ = read_rows(Pages(shuffled), SILENT, room=PLENTY)
+    spilled, _ = read_rows(Pages(shuffled), SILENT, room=Room(8))
     assert isinstance(spilled.vectors, np.memmap)
     assert not isinstance(small.vectors, np.memmap)
     assert np.array_equal(small.vectors, spilled.vectors)
 
 
 def test_nothing_to_read() -> None:
-    rows, report = read_rows(Pages([]), SILENT, memory_bytes=PLENTY)
+    rows, report = read_rows(Pages([]), SILENT, room=PLENTY)
     assert len(rows) == 0
     assert report == ReadReport(0, 0, 0, 0, 0)
 
@@ -153,7 +154,7 @@ def test_positions_of_keys(among: list[str], wanted: list[str]) -> None:
 def test_memory_source_reads_the_same() -> None:
     vectors = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     source = MemorySource(MemoryCollection(vectors, keys=np.arange(50)[::-1]), page_rows=7)
-    rows, report = read_rows(source, SILENT, memory_bytes=PLENTY)
+    rows, report = read_rows(source, SILENT, room=PLENTY)
     assert np.array_equal(rows.vectors, vectors[::-1])
     assert report.complete
 
@@ -163,7 +164,7 @@ def test_what_is_left_out_is_told_and_counted() -> None:
     given[0].vectors[0] = np.nan
     given[0] = replace(given[0], without_vector=3)
     listener = Listener()
-    found = read_usable(Pages(given, [7, 7]), listener, memory_bytes=PLENTY, direction=False)
+    found = read_usable(Pages(given, [7, 7]), listener, room=PLENTY, direction=False)
     assert found.rows.keys.tolist() == [2, 4]
     assert found.left_out == 1 + 1 + 3
     assert found.facts["unusable"] == 1
@@ -175,9 +176,7 @@ def test_a_mismatch_is_refused_unless_accepted(accept: bool) -> None:
     source, listener = Pages([page([1, 2, 3])], [5, 5]), Listener()
 
     def read() -> int:
-        found = read_usable(
-            source, listener, memory_bytes=PLENTY, direction=False, accept_mismatch=accept
-        )
+        found = read_usable(source, listener, room=PLENTY, direction=False, accept_mismatch=accept)
         return len(found.rows)
 
     if accept:
@@ -191,7 +190,7 @@ def test_a_mismatch_is_refused_unless_accepted(accept: bool) -> None:
 
 
 def test_nothing_selected_is_refused_unless_there_is_nothing() -> None:
-    rules = {"memory_bytes": PLENTY, "direction": True, "accept_mismatch": True}
+    rules = {"room": PLENTY, "direction": True, "accept_mismatch": True}
     with pytest.raises(ReadRefusedError, match="no row matches"):
         read_usable(Pages([], empty="no row matches"), SILENT, **rules)
     assert len(read_usable(Pages([]), SILENT, **rules).rows) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,20 @@ def test_rows_left_out_and_rows_added_are_told_apart(capsys: pytest.CaptureFixtu
     lines = shown(capsys, replace(MANIFEST, facts=facts))
     assert any(line.startswith("left out") and "3 rows" in line for line in lines)
     assert any(line.startswith("new") and "2 rows" in line for line in lines)
+
+
+def test_how_fast_labels_were_sent_is_told_where_it_took_a_while(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slow = WRITE | {"written": 5000, "seconds": 100.0}
+    told = [
+        [line for line in shown(capsys, with_write(write)) if line.startswith("speed")]
+        for write in (WRITE, WRITE | {"seconds": 0.2, "paused": 0.0}, slow, slow | {"paused": 80.0})
+    ]
+    assert told[:2] == [[], []]  # one of an earlier version says nothing of it
+    assert told[2][0].split(maxsplit=1)[1] == "50 rows a second, 100 s"
+    assert told[3][0].endswith("50 rows a second, 100 s; paused 80 s for readers")
+
+
+def with_write(write: dict[str, Any]) -> RunManifest:
+    return replace(MANIFEST, facts={**MANIFEST.facts, "write": write})

@@ -141,7 +141,9 @@ def test_a_process_gets_the_settings_of_its_job_and_of_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = GOOD + '[job.telemetry]\nwebhook = "http://hooks/x"\nmetrics_file = "x.prom"\n'
+    text += '[job.scale]\nincremental = true\nmemory_limit = "8GB"\n'
     job = read(text).jobs[1]
+    assert job.settings.scale.incremental
     with monkeypatch.context() as strange:
         strange.setenv("VDBCLUSTER__MILVUS__COLLECTION", "strange")
         given = dict(environment(job.settings))
@@ -151,7 +153,7 @@ def test_a_process_gets_the_settings_of_its_job_and_of_nobody_else(
     seen = load_settings({})
     assert seen.milvus == job.settings.milvus
     assert seen.milvus.token.get_secret_value() == "other"
-    for section in ("neighbors", "cluster", "write", "gate", "run"):
+    for section in ("neighbors", "cluster", "write", "gate", "run", "scale"):
         assert getattr(seen, section) == getattr(job.settings, section), section
     # The worker tells of its runs; their processes only log.
     assert json.loads(given["VDBCLUSTER__TELEMETRY"]) | {"webhook_on": []} == {

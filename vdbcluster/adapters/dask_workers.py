@@ -2,7 +2,8 @@
 
 In: the address of a scheduler, or a number of processes of this machine. Out: ``Workers``.
 Promise: work of a worker that is lost is done by another; what a worker raises is raised here; the
-rest is called off, and what was finished stays.
+rest is called off, and what was finished stays (``dask_loop``). Workers of another version of
+vdbcluster are refused. Processes of this machine end with this one, however it ends.
 
     with dask_workers(processes=4) as workers:
         hierarchy_in_shards(store, bounds, params, workers, observer)
@@ -10,16 +11,19 @@ rest is called off, and what was finished stays.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
+from vdbcluster.adapters.dask_loop import each
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.shards import Work
 
-RETRIES = 3
-"""Of work that failed; a worker that died does not count."""
+FIRST_SECONDS = 60.0
+"""For so long the first worker is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +33,26 @@ class DaskWorkers:
     client: Any
     dashboard: str = ""
 
-    def each(self, work: Work, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        from distributed import as_completed
+    @property
+    def count(self) -> int:
+        """Workers that there are now."""
+        return len(self.client.nthreads())
 
-        futures = self.client.map(work, list(shards), pure=False, retries=RETRIES)
-        try:
-            for future in as_completed(futures):
-                future.result()
-                done(1)
-        finally:
-            self.client.cancel(futures)
+    def each(self, work: Work, shards: Sequence[int], done: Callable[[int], None]) -> None:
+        each(self.client, work, shards, done)
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Have every worker do it, those excepted that are gone or hang."""
+        with suppress(OSError, TimeoutError):
+            self.client.run(call, on_error="ignore")
 
 
 @contextmanager
 def dask_workers(*, scheduler: str = "", processes: int = 0) -> Iterator[DaskWorkers]:
     """Those of ``scheduler``, such as ``tcp://10.0.0.5:8786``, or ``processes`` on this machine.
 
-    Raises ``UsageError`` without the extra, or where no scheduler answers.
+    Raises ``UsageError`` without the extra, where no scheduler or worker answers, and where workers
+    have another version of vdbcluster, or none.
     """
     try:
         from distributed import Client, LocalCluster
@@ -53,20 +60,59 @@ def dask_workers(*, scheduler: str = "", processes: int = 0) -> Iterator[DaskWor
         raise UsageError(
             "workers need the extra cluster: pip install 'vdbcluster[cluster]'"
         ) from error
-    if scheduler:
-        with _client(Client, scheduler) as client:
+    with _quiet():
+        if scheduler:
+            with _client(Client, scheduler) as client:
+                check_workers(client)
+                yield DaskWorkers(client, str(client.dashboard_link))
+            return
+        with (
+            LocalCluster(
+                n_workers=processes,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=0,  # Dask counts mapped pages as memory, and stops at them
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            _client(Client, cluster) as client,
+        ):
             yield DaskWorkers(client, str(client.dashboard_link))
-        return
-    with (
-        LocalCluster(
-            n_workers=processes,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        _client(Client, cluster) as client,
-    ):
-        yield DaskWorkers(client, str(client.dashboard_link))
+
+
+def check_workers(client: Any) -> None:
+    """``UsageError`` where no worker comes, or one has another vdbcluster than this process."""
+    try:
+        client.wait_for_workers(1, timeout=FIRST_SECONDS)
+    except TimeoutError as error:
+        raise UsageError(
+            "the Dask scheduler has no worker; start some with dask worker ADDRESS, where this "
+            "version of vdbcluster is installed"
+        ) from error
+    ours = metadata.version("vdbcluster")
+    found = client.run(metadata.version, "vdbcluster", on_error="return")
+    for worker, theirs in sorted(found.items()):
+        if isinstance(theirs, metadata.PackageNotFoundError):
+            raise UsageError(
+                f"the worker {worker} has no vdbcluster; install version {ours} on all workers"
+            )
+        if theirs != ours:
+            raise UsageError(
+                f"the worker {worker} has vdbcluster {theirs}, and this is {ours}; give all of "
+                "them the same version"
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask logs each lost worker and each failure with its arguments; we tell what matters."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _client(kind: Any, address: Any) -> Any:

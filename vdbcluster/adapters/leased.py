@@ -49,6 +49,6 @@ class LeasedSink:
         self._lease.check()
         return self._sink.remove(batch)
 
-    def finish(self) -> Keys:
+    def finish(self, also: Keys | None = None) -> Keys:
         self._lease.check()
-        return self._sink.finish()
+        return self._sink.finish(also)

@@ -19,21 +19,20 @@ of 50 dimensions, likewise extrapolated: every pair 235, this 30 at 0.987.
 from __future__ import annotations
 
 from bisect import bisect_left
-from contextlib import nullcontext
-from dataclasses import dataclass
-from math import ceil, sqrt
-from typing import Any
+from dataclasses import astuple, dataclass
+from pathlib import Path
 
-import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from vdbcluster.errors import NotEnoughMemoryError, UsageError
-from vdbcluster.graph.distance import METRICS, blocks
-from vdbcluster.graph.exact import exact_neighbors
+from vdbcluster.adapters.local_index import IndexShape, LocalIndex, build, opened, shape_for
+from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.graph.distance import METRICS
+from vdbcluster.graph.exact import batches, exact_neighbors
 from vdbcluster.graph.measure import nearest
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.ports.observer import Observer
+from vdbcluster.ports.shards import ShardStore
 from vdbcluster.quality.recall import audit_sample, row_recall
 
 EXACT_ROWS = 30_000
@@ -41,11 +40,9 @@ TARGET_RECALL = {"low": 0.90, "medium": 0.95, "high": 0.99}
 """Recall that each search effort aims at."""
 
 _TUNING_ROWS = 256
-_PER_CELL = 64
-_CODES_FROM_DIM = 16
-"""Below it plain vectors are as quick to scan as codes."""
-_PAIRS_FROM_DIM = 128
-"""From here on one code stands for two dimensions; below it, for one."""
+_MOST_PROPOSALS = 64
+"""For each neighbour asked for, where many rows look the same to the index."""
+_ABOUT = "index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +57,10 @@ class LocalNeighbors:
     """``NeighborSearch`` over prepared vectors in memory or in a memory map.
 
     ``target_recall`` in (0, 1]: 1 is exact whatever the size. ``memory_bytes`` bounds the index,
-    not the vectors: ``NotEnoughMemoryError`` says what it needs. ``threads``: 0 leaves them to the
-    libraries. The index is built at the first search; ``observer`` sees it as a stage.
+    not the vectors: a larger one lies in parts in files of ``folder`` (None: the system's folder of
+    temporary files) that vanish with the process, and is gone through at every search. ``threads``:
+    0 leaves them to the libraries. The index is built at the first search; ``observer`` sees it as
+    a stage.
     """
 
     def __init__(
@@ -74,6 +73,7 @@ class LocalNeighbors:
         memory_bytes: int = 512 << 20,
         threads: int = 0,
         seed: int = 0,
+        folder: Path | None = None,
         observer: Observer | None = None,
     ) -> None:
         if metric not in METRICS:
@@ -87,22 +87,67 @@ class LocalNeighbors:
         self._exact = few or target_recall == 1 or metric == "jaccard"
         self._threads = threads or None
         self._seed = seed
+        self._folder = folder
         self._observer = observer
-        self._index: Any = None
+        self._shape = shape_for(len(vectors), vectors.shape[1], memory_bytes)
+        self._index: LocalIndex | None = None
         self._efforts: dict[int, _Effort] = {}
-        if not self._exact and self.index_bytes() > memory_bytes:
-            raise NotEnoughMemoryError(
-                f"the local index needs {self.index_bytes() >> 20} MB, and {memory_bytes >> 20} MB "
-                "are allowed; allow more or let the server search"
+
+    @classmethod
+    def opened(
+        cls, store: ShardStore, vectors: Float32Array, metric: str, *, threads: int = 0
+    ) -> LocalNeighbors:
+        """What ``save`` kept: it answers as the search that was saved, to the last bit.
+
+        ``vectors``: the same. Raises ``VdbclusterError`` if it is not there, or of other vectors.
+        """
+        held = store.load(_ABOUT)
+        n_rows, dim, cells, parts, seed = held["shape"].tolist()
+        if (n_rows, dim) != vectors.shape:
+            raise VdbclusterError(
+                f"the index that was kept is of {n_rows} x {dim} vectors, and these are "
+                f"{len(vectors)} x {vectors.shape[1]}; remove the folder of unfinished work"
             )
+        target, exact = float(held["target"]), bool(held["exact"])
+        found = cls(vectors, metric, target_recall=target, threads=threads, seed=seed)
+        found._exact = exact
+        found._shape = IndexShape(n_rows, dim, cells, parts)
+        if not exact:
+            found._index = opened(found._shape, store)
+        for k, *effort in held["efforts"].tolist():
+            found._efforts[k] = _Effort(*effort)
+        return found
+
+    def save(self, store: ShardStore, n_neighbors: int) -> None:
+        """Keep the index, its effort for ``n_neighbors`` found, for ``opened`` in any process.
+
+        Raises ``VdbclusterError`` where it cannot be kept.
+        """
+        if not self._exact:
+            with threadpool_limits(limits=self._threads):
+                self._effort(n_neighbors)
+            self._built().save(store)
+        efforts = [(k, effort.cells, effort.proposals) for k, effort in self._efforts.items()]
+        shape = self._shape
+        store.save(
+            _ABOUT,
+            {
+                "shape": np.array([*astuple(shape), self._seed], np.int64),
+                "target": np.array(self._target),
+                "exact": np.array(self._exact),
+                "efforts": np.array(efforts, np.int64).reshape(len(efforts), 3),
+            },
+        )
 
     @property
     def description(self) -> str:
         """Engine, index and effort; the effort is known after the first search."""
         if self._exact:
             return "faiss and BLAS, every pair, exact"
-        kind = "4-bit codes" if self._coded else "vectors"
-        told = f"faiss, {kind} in {self._n_cells} cells, ranked by exact distance"
+        kind = "4-bit codes" if self._shape.coded else "vectors"
+        told = f"faiss, {kind} in {self._shape.cells} cells, ranked by exact distance"
+        if self._shape.parts > 1:
+            told += f"; {self._shape.parts} parts on disk"
         for k, effort in sorted(self._efforts.items()):
             told += f"; k={k}: {effort.cells} cells scanned, {effort.proposals} k proposed"
         return told
@@ -119,50 +164,52 @@ class LocalNeighbors:
     def measured(self) -> bool:
         return True
 
-    def index_bytes(self) -> int:
-        """Estimated memory of the index and of its training, beside the vectors."""
-        n, d = self._vectors.shape
-        a_row = 8 + (ceil(d / 2) if self._coded else 4 * d)
-        training = min(n, self._n_cells * (_PER_CELL + 1)) * d * 4
-        return int(n * a_row + training)
-
     def search(self, which: Int64Array, n_neighbors: int) -> tuple[Int32Array, Float32Array]:
         """See ``ports.NeighborSearch``."""
         rows = np.asarray(which, dtype=np.int64)
         with threadpool_limits(limits=self._threads):
             if self._exact:
                 return exact_neighbors(self._vectors, rows, n_neighbors, self._metric)
-            if n_neighbors not in self._efforts:
-                self._efforts[n_neighbors] = self._tune(n_neighbors)
-            return self._approximate(rows, n_neighbors, self._efforts[n_neighbors])
-
-    @property
-    def _coded(self) -> bool:
-        return bool(self._vectors.shape[1] >= _CODES_FROM_DIM)
-
-    @property
-    def _n_cells(self) -> int:
-        return max(1, round(sqrt(len(self._vectors)) / 2))
+            return self._approximate(rows, n_neighbors, self._effort(n_neighbors))
 
     def _approximate(
         self, rows: Int64Array, n_neighbors: int, effort: _Effort
     ) -> tuple[Int32Array, Float32Array]:
-        self._index.nprobe = effort.cells
         width = min(len(self._vectors), effort.proposals * n_neighbors + 1)
-        _, candidates = self._index.search(_even(self._vectors[rows]), width)
-        return nearest(self._vectors, rows, candidates, n_neighbors, self._metric)
+        index, least = self._built(), n_neighbors + 1
+        candidates, settled = index.propose(self._vectors[rows], width, effort.cells, least)
+        found = nearest(self._vectors, rows, candidates, n_neighbors, self._metric)
+        if width < len(self._vectors) and effort.proposals < _MOST_PROPOSALS:
+            wider = _Effort(effort.cells, 4 * effort.proposals)
+            for at in batches(np.flatnonzero(~settled), 4 * width):
+                found[0][at], found[1][at] = self._approximate(rows[at], n_neighbors, wider)
+        return found
 
-    def _tune(self, n_neighbors: int) -> _Effort:
+    def _built(self) -> LocalIndex:
+        if self._index is None:
+            self._index = build(
+                self._vectors,
+                self._shape,
+                seed=self._seed,
+                folder=self._folder,
+                observer=self._observer,
+            )
+        return self._index
+
+    def _effort(self, n_neighbors: int) -> _Effort:
+        if n_neighbors not in self._efforts:
+            self._efforts[n_neighbors] = self._tuned(n_neighbors)
+        return self._efforts[n_neighbors]
+
+    def _tuned(self, n_neighbors: int) -> _Effort:
         """The least effort that finds a little more than the target on a sample of rows.
 
         Ranking a proposal costs little beside scanning a cell: first enough proposals, with all
         cells scanned, to lose at most half of what may be lost, then as few cells as will do.
         """
-        if self._index is None:
-            self._index = self._build()
         sample = audit_sample(len(self._vectors), _TUNING_ROWS, self._seed)
         true = exact_neighbors(self._vectors, sample, n_neighbors, self._metric)
-        everything, lost = self._n_cells, 1 - self._target
+        everything, lost = self._shape.cells, 1 - self._target
 
         def found(cells: int, proposals: int) -> float:
             return self._recall(sample, n_neighbors, _Effort(cells, proposals), true)
@@ -185,41 +232,3 @@ class LocalNeighbors:
     ) -> float:
         indices, distances = self._approximate(sample, n_neighbors, effort)
         return float(row_recall(indices, true[0], distances, true[1]).mean())
-
-    def _build(self) -> Any:
-        index = self._untrained()
-        n = len(self._vectors)
-        observer = self._observer
-        stage = observer.stage("neighbour index", n) if observer else nullcontext(None)
-        with stage as progress:
-            sample = audit_sample(n, _PER_CELL * self._n_cells, self._seed)
-            with threadpool_limits(limits=1):  # many tiny fits: two threads mostly wait
-                index.train(_even(self._vectors[sample]))
-            for rows in blocks(self._vectors):
-                index.add(_even(self._vectors[rows]))
-                if progress is not None:
-                    progress.advance(rows.stop - rows.start)
-        return index
-
-    def _untrained(self) -> Any:
-        dim = self._vectors.shape[1]
-        dim += dim % 2
-        codes = dim // 2 if dim >= _PAIRS_FROM_DIM else dim
-        quantizer = faiss.IndexFlatL2(dim)
-        if self._coded:
-            index: Any = faiss.IndexIVFPQFastScan(quantizer, dim, self._n_cells, codes, 4)
-            index.by_residual = False
-            index.pq.cp.niter, index.pq.cp.seed = 8, 1 + self._seed
-            index.pq.cp.max_points_per_centroid = 256
-        else:
-            index = faiss.IndexIVFFlat(quantizer, dim, self._n_cells)
-        index.cp.niter, index.cp.seed = 6, 1 + self._seed
-        index.cp.max_points_per_centroid = _PER_CELL
-        index.cp.min_points_per_centroid = 1
-        return index
-
-
-def _even(rows: Float32Array) -> Float32Array:
-    """The rows with a zero dimension more if d is odd: codes take dimensions in pairs."""
-    odd = rows.shape[1] % 2
-    return np.ascontiguousarray(np.pad(rows, ((0, 0), (0, odd))) if odd else rows)

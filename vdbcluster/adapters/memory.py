@@ -195,6 +195,6 @@ class MemorySink(MemoryView):
     def remove(self, batch: LabelBatch) -> int:  # noqa: ARG002 - labels go with their rows
         return 0
 
-    def finish(self) -> KeyArray:
+    def finish(self, also: KeyArray | None = None) -> KeyArray:  # noqa: ARG002 - nothing is kept
         """Nothing to make durable; labels go with their rows."""
         return self.collection.keys[:0]

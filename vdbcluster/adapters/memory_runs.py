@@ -59,6 +59,11 @@ class MemoryRuns:
         self._arrays.pop((run_id, part), None)
         self._texts.pop((run_id, part), None)
 
+    def move_arrays(self, run_id: str, part: str, to: str) -> None:
+        if (run_id, part) not in self._arrays:
+            raise VdbclusterError(f"the run {run_id} has recorded no {part}; run again")
+        self._arrays[to, part] = self._arrays.pop((run_id, part))
+
     def save_text(self, run_id: str, text: str, part: str) -> None:
         self._texts[run_id, part] = text
 

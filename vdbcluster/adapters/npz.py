@@ -35,8 +35,17 @@ DAMAGED = (
 
 def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Texts become ``<name>.utf8``, all their bytes, and ``<name>.ends``, where each ends."""
-    flat = {k: v for name, array in arrays.items() for k, v in _flat(name, array).items()}
-    np.savez(file, allow_pickle=False, **flat)
+    np.savez(file, allow_pickle=False, **flat(arrays))
+
+
+def flat(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The same in numbers alone, as ``write_npz`` stores them."""
+    return {k: v for name, array in arrays.items() for k, v in _flat(name, array).items()}
+
+
+def whole(stored: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What was given to ``flat``."""
+    return {name.removesuffix(UTF8): _whole(stored, name) for name in stored if not _is_ends(name)}
 
 
 def read_npz(place: Path) -> dict[str, NDArray[Any]]:
@@ -45,8 +54,7 @@ def read_npz(place: Path) -> dict[str, NDArray[Any]]:
         if (wrong := archive.testzip()) is not None:
             raise ValueError(f"{wrong} in it is damaged")
     with np.load(place, allow_pickle=False) as stored:
-        flat = {name: stored[name] for name in stored.files}
-    return {name.removesuffix(UTF8): _whole(flat, name) for name in flat if not _is_ends(name)}
+        return whole({name: stored[name] for name in stored.files})
 
 
 def _is_ends(name: str) -> bool:
@@ -63,10 +71,10 @@ def _flat(name: str, array: NDArray[Any]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _whole(flat: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+def _whole(stored: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     if not name.endswith(UTF8):
-        return flat[name]
-    data, ends = flat[name].tobytes(), flat[name.removesuffix(UTF8) + ENDS]
+        return stored[name]
+    data, ends = stored[name].tobytes(), stored[name.removesuffix(UTF8) + ENDS]
     texts = [data[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise([0, *ends.tolist()])]
     found = np.empty(len(texts), object)
     found[:] = texts

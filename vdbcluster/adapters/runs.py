@@ -125,6 +125,15 @@ class RunDirectory:
         with _removing(place):
             place.unlink(missing_ok=True)
 
+    def move_arrays(self, run_id: str, part: str, to: str) -> None:
+        source, place = self.path(run_id) / _file(part), self._place(to, _file(part))
+        try:
+            source.replace(place)
+        except OSError as error:
+            raise VdbclusterError(
+                f"{source} cannot become {place} ({error.strerror}); run again"
+            ) from error
+
     def remove(self, run_id: str) -> None:
         """Only files that are ours; the manifest last, so that a half removed run is still told."""
         if run_id not in self.ids():

@@ -2,65 +2,150 @@
 
 In: a path, or a URL that fsspec knows (``s3://bucket/graph``; the store's own package must be
 installed). Out: ``ShardStore``. Promise: a piece is there as a whole or not at all: it is renamed
-into its place, and an object store shows an object once it is complete.
+into its place, and an object store shows an object once it is complete. Nothing is believed of a
+listing that was read before, since others write here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.adapters.npy import forget_remote, map_npy, map_remote, write_npy
 from vdbcluster.adapters.npz import DAMAGED
 from vdbcluster.adapters.replacing import replacing
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.errors import UsageError, VdbclusterError
+
+_OURS = re.compile(r"\.?.+\.np[yz](\.\d+)?")
+"""Names of pieces, and of those that a killed process left half written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFiles:
-    """``ShardStore``: one file a name; nothing is open between two calls."""
+    """``ShardStore``: one file a name; nothing is open between two calls.
+
+    Raises ``UsageError`` at the first call if fsspec does not know the URL, or lacks its package.
+    """
 
     url: str
 
     def has(self, name: str) -> bool:
-        files, place = self._place(name)
-        try:
-            return bool(files.isfile(place))
-        except OSError as error:
-            raise self._trouble(name, error) from error
+        return self._is_there(f"{name}.npz")
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        files, place = self._place(name)
-        try:
-            if isinstance(files, fsspec.get_filesystem_class("file")):
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                with replacing(Path(place)) as file:
-                    np.savez(file, allow_pickle=False, **arrays)
-            else:
-                with files.open(place, "wb") as file:
-                    np.savez(file, allow_pickle=False, **arrays)
-        except OSError as error:
-            raise self._trouble(name, error) from error
+        _refuse_objects(*arrays.values())
+        self._write(f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
 
     def load(self, name: str, *fields: str) -> dict[str, NDArray[Any]]:
-        files, place = self._place(name)
+        files, place = self._place(f"{name}.npz")
+        with (
+            self._told(name, files),
+            files.open(place, "rb") as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
+            return {field: stored[field] for field in fields or stored.files}
+
+    def has_matrix(self, name: str) -> bool:
+        return self._is_there(f"{name}.npy")
+
+    def save_matrix(self, name: str, array: NDArray[Any]) -> None:
+        _refuse_objects(array)
+        self._write(f"{name}.npy", lambda file: write_npy(file, array))
+
+    def matrix(self, name: str) -> NDArray[Any]:
+        files, place = self._place(f"{name}.npy")
+        with self._told(name, files):
+            return map_npy(Path(place)) if _local(files) else map_remote(files, self.url, place)
+
+    def remove(self, name: str) -> None:
+        files, place = self._place(f"{name}.npz")
+        with self._told(name, files), suppress(FileNotFoundError):
+            files.rm_file(place)
+
+    def drop(self) -> None:
+        """Removes the pieces, and a folder of this machine if nothing else lies in it.
+
+        Another process may do so meanwhile.
+        """
+        files, root = self._root()
+        forget_remote(self.url)
+        with self._told("*", files):
+            for place in _listed(files, root):
+                if _OURS.fullmatch(Path(place).name):
+                    with suppress(FileNotFoundError):
+                        files.rm_file(place)
+            if _local(files) and not _listed(files, root):
+                with suppress(FileNotFoundError):
+                    Path(root).rmdir()
+
+    def _is_there(self, file_name: str) -> bool:
+        files, place = self._place(file_name)
+        with self._told(file_name, files):
+            try:
+                return bool(files.info(place)["type"] == "file")
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+
+    def _write(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
+        files, place = self._place(file_name)
+        with self._told(file_name, files):
+            if _local(files):
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
+                with replacing(Path(place)) as file:
+                    write(file)
+            else:  # without the transaction, half of a file that fails would be kept
+                with files.transaction, files.open(place, "wb") as file:
+                    write(file)
+
+    def _place(self, file_name: str) -> tuple[Any, str]:
+        files, root = self._root()
+        return files, f"{root}/{file_name}"
+
+    def _root(self) -> tuple[Any, str]:
         try:
-            with files.open(place, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                return {field: stored[field] for field in fields or stored.files}
+            files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise UsageError(f"pieces cannot be kept in {self.url}: {error}") from error
+        return files, root.rstrip("/")
+
+    @contextmanager
+    def _told(self, name: str, files: Any) -> Iterator[None]:
+        try:
+            yield
         except DAMAGED as error:
             raise self._trouble(name, error) from error
-
-    def _place(self, name: str) -> tuple[Any, str]:
-        files, root = fsspec.core.url_to_fs(self.url)
-        return files, f"{root.rstrip('/')}/{name}.npz"
+        except Exception as error:
+            if _local(files):
+                raise
+            raise self._trouble(name, error) from error  # each store has errors of its own
 
     def _trouble(self, name: str, error: Exception) -> VdbclusterError:
+        told = " ".join(str(error).split()) or type(error).__name__
         return VdbclusterError(
-            f"the piece {name!r} of the graph in {self.url} cannot be read or written ({error}); "
+            f"the piece {name!r} of the graph in {self.url} cannot be read or written ({told}); "
             "if it is damaged, remove it: the next run makes it again"
         )
+
+
+def _local(files: Any) -> bool:
+    return isinstance(files, fsspec.get_filesystem_class("file"))
+
+
+def _listed(files: Any, root: str) -> list[str]:
+    try:
+        return list(files.ls(root, detail=False))
+    except FileNotFoundError:
+        return []
+
+
+def _refuse_objects(*arrays: NDArray[Any]) -> None:
+    if any(array.dtype.hasobject for array in arrays):
+        raise ValueError("Object arrays cannot be kept, numbers only")

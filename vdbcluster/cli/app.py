@@ -66,6 +66,7 @@ app.command()(
         "milvus",
         "neighbors",
         "cluster",
+        "scale",
         "duplicates",
         "write",
         "lock",
@@ -81,6 +82,7 @@ app.command()(
         "milvus",
         "neighbors",
         "cluster",
+        "scale",
         "duplicates",
         "write",
         "gate",
@@ -96,12 +98,19 @@ app.command()(
         "telemetry",
         milvus=CONNECTION,
         run=("runs_dir",),
+        write=("rate",),
     )(apply)
 )
 app.command()(with_settings(milvus=CONNECTION, run=("runs_dir",))(diff))
-app.command()(with_settings("lock", "telemetry", milvus=CONNECTION, run=("runs_dir",))(rollback))
 app.command()(
-    with_settings("milvus", "assign", "lock", "run", "telemetry", write=("label_prefix",))(assign)
+    with_settings("lock", "telemetry", milvus=CONNECTION, run=("runs_dir",), write=("rate",))(
+        rollback
+    )
+)
+app.command()(
+    with_settings("milvus", "assign", "lock", "run", "telemetry", write=("label_prefix", "rate"))(
+        assign
+    )
 )
 app.command()(
     with_settings(
@@ -147,7 +156,7 @@ app.command()(
 )
 app.add_typer(runs, name="runs")
 app.add_typer(clusters, name="clusters")
-app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(inspect))
+app.command()(with_settings("milvus", "neighbors", "cluster", "scale", "write", "run")(inspect))
 app.command()(with_settings("milvus", "neighbors", "cluster", "write", "run")(evaluate))
 app.command()(
     with_settings(
@@ -227,6 +236,7 @@ app.command()(
         "milvus",
         "neighbors",
         "cluster",
+        "scale",
         "duplicates",
         "assign",
         "write",

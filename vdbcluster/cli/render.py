@@ -17,6 +17,8 @@ from vdbcluster.model.inspection import Inspection
 from vdbcluster.model.manifest import RunManifest, unwritten_catalogue
 
 SHOWN_CLUSTERS = 40
+TOLD_SECONDS = 1.0
+"""Writing that took less is not worth a line about how fast it was."""
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -52,7 +54,8 @@ def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
         ("rows", f"{clustering['rows']:,} of {facts['read']['counted_after']:,} counted"),
         (
             "neighbours",
-            f"{neighbors['n_neighbors']} by {neighbors['engine']}, {neighbors['metric']}",
+            f"{neighbors['n_neighbors']} by {neighbors['engine']}, {neighbors['metric']}"
+            f"{_reused(neighbors)}",
         ),
         ("recall", _recall(facts["audit"])),
         (
@@ -77,7 +80,29 @@ def _summary(manifest: RunManifest) -> list[tuple[str, str]]:
         ("run", manifest.run_id),
         ("way", f"{facts['way']['name']}: {facts['way']['reason']}"),
     ]
+    if told := _memory(facts):
+        lines.append(("memory", told))
     return lines + _writing(manifest)
+
+
+def _memory(facts: Mapping[str, Any]) -> str:
+    """The peak of our own memory and its stage; empty where nothing was measured."""
+    stages = facts.get("memory", {}).get("stages")
+    if not stages:
+        return ""
+    most = max(stages, key=lambda stage: stages[stage]["own_mb"])
+    mapped = max(stage["files_mb"] for stage in stages.values())
+    return f"{stages[most]['own_mb']:,} MiB at the peak ({most}), {mapped:,} MiB of mapped files"
+
+
+def _reused(neighbors: Mapping[str, Any]) -> str:
+    """Whose neighbours they are, if not those of this run alone."""
+    how = neighbors.get("from", "searched")
+    if how == "kept":
+        return f"; found by run {neighbors['run']}, nothing has changed since"
+    if how == "carried":
+        return f"; carried over from run {neighbors['run']}, {neighbors['searched']:,} searched"
+    return ""
 
 
 def _soft(clustering: Mapping[str, Any]) -> str:
@@ -121,7 +146,17 @@ def _recall(audit: Mapping[str, Any]) -> str:
     return (
         f"{audit['recall']:.3f} (95 % {audit['low']:.3f} to {audit['high']:.3f}) of the true "
         f"neighbours, on {audit['sample']:,} rows"
+        + (f"; as run {audit['run']} found" if "run" in audit else "")
     )
+
+
+def writing_speed(write: Mapping[str, Any]) -> str:
+    """How fast labels were sent, where that took a while; empty elsewhere and for older runs."""
+    seconds, paused = write.get("seconds", 0.0), write.get("paused", 0.0)
+    if seconds < TOLD_SECONDS and not paused:
+        return ""
+    told = f"{write['written'] / max(seconds, 1e-3):,.0f} rows a second, {seconds:,.0f} s"
+    return f"{told}; paused {paused:,.0f} s for readers" if paused else told
 
 
 def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
@@ -136,6 +171,8 @@ def _writing(manifest: RunManifest) -> list[tuple[str, str]]:
             f"{skipped:,} skipped, {write['failed'] + write['mismatched']:,} failed",
         )
     ]
+    if told := writing_speed(write):
+        lines.append(("speed", told))
     if write["vanished"]:
         lines.append(("deleted", f"{write['vanished']:,} rows were deleted meanwhile"))
     read = manifest.facts["read"]
@@ -239,6 +276,10 @@ def _outlook(inspection: Inspection) -> list[tuple[str, str]]:
         ("neighbours", inspection.neighbors),
         ("write-back", _way(inspection)),
         ("memory", f"about {estimate.memory_mb:,} MiB at the peak"),
+        (
+            "disk",
+            f"about {estimate.disk_mb:,.0f} MiB while it runs, {estimate.record_mb:,.1f} MiB kept",
+        ),
     ]
     if estimate.sampled_rows:
         parts = ", ".join(

@@ -15,6 +15,8 @@ Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)]
 Size = Annotated[int, Field(ge=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+"""So many a second."""
 
 
 class Section(BaseModel):

@@ -24,7 +24,7 @@ from pydantic_settings import (
 )
 
 from vdbcluster.config.assign import AssignSettings
-from vdbcluster.config.base import Auto, Count, Section, Share, Size, setting
+from vdbcluster.config.base import Auto, Count, Rate, Section, Share, Size, setting
 from vdbcluster.config.chat import ChatSettings
 from vdbcluster.config.commentary import CommentarySettings
 from vdbcluster.config.dense import DenseSettings
@@ -38,6 +38,7 @@ from vdbcluster.config.map import MapSettings
 from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.picture import PictureSettings
 from vdbcluster.config.report import ReportSettings
+from vdbcluster.config.scale import ScaleSettings
 from vdbcluster.config.serve import ServeSettings
 from vdbcluster.config.telemetry import TelemetrySettings
 from vdbcluster.config.worker import WorkerSettings
@@ -49,6 +50,7 @@ ENV_PREFIX = "VDBCLUSTER__"
 FEW_NEIGHBORS = 30
 SECRET: dict[str, set[str]] = {
     "milvus": {"token", "uri"},
+    "scale": {"scheduler", "work_dir"},
     "embed": {"api_key", "base_url"},
     "chat": {"api_key", "base_url"},
     "serve": {"access_token"},
@@ -91,7 +93,9 @@ class NeighborSettings(Section):
     )
     audit: int = setting(200, "Rows whose neighbours are checked by exact search.", ge=0)
     memory_mb: int = setting(
-        512, "Memory for vectors and local index; beyond it vectors go to a temporary file.", ge=16
+        512,
+        "Memory for vectors, and for a local index; beyond it they lie in temporary files.",
+        ge=16,
     )
 
 
@@ -201,6 +205,12 @@ class WriteSettings(Section):
         ge=1,
         le=16_384,
     )
+    rate: Rate | Literal["none", "auto"] = setting(
+        "none",
+        "Rows written a second, at most: a number, none (as fast as they are taken), or auto (so "
+        "that searches of others stay about as quick as they were before the writing).",
+        "--write-rate",
+    )
 
 
 class RunSettings(Section):
@@ -211,8 +221,8 @@ class RunSettings(Section):
     text_field: str = setting("", "Field shown as text of a row; default: found by name.")
     keep_graph: bool = setting(
         True,
-        "Keep the neighbours in the record of the newest run, 8 bytes each; without them explain "
-        "searches again.",
+        "Keep the neighbours in the record of the newest run, 8 bytes each, and as much again of "
+        "what smoothing made of them; without them the next run, and explain, search again.",
     )
 
 
@@ -230,6 +240,7 @@ class Settings(BaseSettings):
     milvus: MilvusSettings = MilvusSettings()
     neighbors: NeighborSettings = NeighborSettings()
     cluster: ClusterSettings = ClusterSettings()
+    scale: ScaleSettings = ScaleSettings()
     write: WriteSettings = WriteSettings()
     lock: LockSettings = LockSettings()
     gate: GateSettings = GateSettings()

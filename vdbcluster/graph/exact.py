@@ -57,6 +57,20 @@ def exact_neighbors(
     return proven_neighbors(vectors, which, n_neighbors, metric, by_product, exclude_self)
 
 
+def exact_among(
+    vectors: Float32Array, which: Int64Array, among: Int64Array, n_neighbors: int, metric: str
+) -> tuple[Int32Array, Float32Array]:
+    """As ``exact_neighbors``, of the rows at positions ``among (c,)`` alone; positions in all."""
+    base = vectors[among]
+    mean = column_means(base, metric) if len(base) else np.zeros(vectors.shape[1])
+
+    def by_product(rows: Int64Array, width: int) -> tuple[Int64Array, Float64Array]:
+        at, bound = propose_from(vectors[rows], base, width, metric, mean)
+        return np.where(at == PADDING, PADDING, among[at]), bound
+
+    return proven_neighbors(vectors, which, n_neighbors, metric, by_product, most=len(among))
+
+
 def proven_neighbors(
     vectors: Float32Array,
     which: Int64Array,
@@ -64,27 +78,30 @@ def proven_neighbors(
     metric: str,
     proposing: Proposing,
     exclude_self: bool = True,
+    most: int | None = None,
 ) -> tuple[Int32Array, Float32Array]:
     """As ``exact_neighbors``, whoever proposes: proposals are measured here, and proven to do.
 
     ``proposing`` gives ``candidates`` and ``bound`` as ``propose`` does; it is asked for rows anew
-    and more widely until nothing can have been missed.
+    and more widely until nothing can have been missed. ``most``: rows that can be proposed, by
+    default all.
     """
     check_metric(metric)
+    most = len(vectors) if most is None else most
     rows = np.asarray(which, dtype=np.int64)
     indices = np.full((len(rows), n_neighbors), PADDING, np.int32)
     distances = np.full((len(rows), n_neighbors), np.inf, np.float32)
-    if indices.size == 0 or len(vectors) <= exclude_self:
+    if indices.size == 0 or not most or len(vectors) <= exclude_self:
         return indices, distances
     asked, width = np.arange(len(rows)), n_neighbors + exclude_self + _MARGIN
     while len(asked):
         left = []
         for at in batches(asked, width):
-            candidates, bound = proposing(rows[at], min(width, len(vectors)))
+            candidates, bound = proposing(rows[at], min(width, most))
             indices[at], distances[at] = nearest(
                 vectors, rows[at], candidates, n_neighbors, metric, exclude_self=exclude_self
             )
-            if width < len(vectors):
+            if width < most:
                 left.append(at[~certainly_below(distances[at, -1], bound, metric, vectors)])
         asked, width = np.concatenate(left) if left else asked[:0], 4 * width
     return indices, distances
@@ -118,9 +135,21 @@ def propose(
     ``adjust`` may raise values before the nearest are picked. Returns ``candidates (m, width)``,
     -1 where there are fewer, and ``bound (m,)``.
     """
-    queries = (vectors[which] - mean).astype(np.float32)
+    return propose_from(vectors[which], vectors, width, metric, mean, adjust)
+
+
+def propose_from(
+    queries: Float32Array,
+    vectors: Float32Array,
+    width: int,
+    metric: str,
+    mean: Float64Array,
+    adjust: Adjust | None = None,
+) -> tuple[Int64Array, Float64Array]:
+    """As ``propose``, for ``queries (m, d)`` that need not be among the vectors."""
+    queries = (queries - mean).astype(np.float32)
     lengths = np.einsum("ij,ij->i", queries, queries)
-    heap = faiss.ResultHeap(len(which), width)
+    heap = faiss.ResultHeap(len(queries), width)
     longest = 0.0
     for start in range(0, len(vectors), _BASE_ROWS):
         columns = slice(start, min(start + _BASE_ROWS, len(vectors)))

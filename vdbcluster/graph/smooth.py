@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from vdbcluster.graph.measure import select
-from vdbcluster.model.arrays import Int32Array
+from vdbcluster.model.arrays import Allocate, Int32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import Smooth
 
@@ -22,28 +22,34 @@ _BLOCK_ROWS = 65536
 
 
 def smoothed(
-    graph: NeighborGraph, how: Smooth, seed: int = 0, cut: float | None = None
+    graph: NeighborGraph,
+    how: Smooth,
+    seed: int = 0,
+    cut: float | None = None,
+    *,
+    empty: Allocate = np.empty,
 ) -> NeighborGraph:
     """The graph with the distances that ``how`` asks for.
 
-    ``seed`` is for those that draw lots, ``cut`` for ``spectral`` (``graph.spectral``).
+    ``seed`` is for those that draw lots, ``cut`` for ``spectral`` (``graph.spectral``); the graph
+    that is returned lies where ``empty`` says.
     """
     if how == "spectral":
         from vdbcluster.graph.spectral import CUT, spectral_neighbors  # scipy's solver is slow
 
-        return spectral_neighbors(graph, seed, CUT if cut is None else cut)
-    return shared_neighbors(graph) if how == SHARED else graph
+        return spectral_neighbors(graph, seed, CUT if cut is None else cut, empty=empty)
+    return shared_neighbors(graph, empty=empty) if how == SHARED else graph
 
 
-def shared_neighbors(graph: NeighborGraph) -> NeighborGraph:
+def shared_neighbors(graph: NeighborGraph, *, empty: Allocate = np.empty) -> NeighborGraph:
     """The same edges at distance ``1 - |N(i) and N(j)| / k``, metric ``shared-neighbors``.
 
     k is the largest number of neighbours that any row has. Rows are sorted anew by the new
     distance. Float32 values are exact quotients rounded once, so equal overlaps tie exactly.
     """
     k = int((graph.indices != PADDING).sum(axis=1).max(initial=0))
-    indices = np.empty_like(graph.indices)
-    distances = np.empty_like(graph.distances)
+    indices = empty(graph.indices.shape, np.int32)
+    distances = empty(graph.indices.shape, np.float32)
     for start in range(0, graph.n_rows, _BLOCK_ROWS):
         rows = slice(start, min(start + _BLOCK_ROWS, graph.n_rows))
         overlap = _overlaps(graph.indices, rows.start, rows.stop)

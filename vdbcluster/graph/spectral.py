@@ -16,14 +16,14 @@ A third is the edges seen from both ends, the rest coordinates, which ``coordina
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
 from vdbcluster.graph.chebyshev import largest
 from vdbcluster.graph.measure import select
-from vdbcluster.model.arrays import Float32Array
+from vdbcluster.model.arrays import Allocate, Float32Array, Int32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 SPECTRAL = "spectral"
@@ -37,7 +37,9 @@ UNTOLD = 1e-3
 _BLOCK_VALUES = 1 << 22
 
 
-def spectral_neighbors(graph: NeighborGraph, seed: int = 0, cut: float = CUT) -> NeighborGraph:
+def spectral_neighbors(
+    graph: NeighborGraph, seed: int = 0, cut: float = CUT, *, empty: Allocate = np.empty
+) -> NeighborGraph:
     """The same edges at the chord between the coordinates of their rows, metric ``spectral``.
 
     Distances lie in [0, 2], ties in order of row position. ``seed`` draws the start. Rows
@@ -45,8 +47,8 @@ def spectral_neighbors(graph: NeighborGraph, seed: int = 0, cut: float = CUT) ->
     structure.
     """
     points = coordinates(graph, seed, cut)
-    indices = np.empty_like(graph.indices)
-    distances = np.empty_like(graph.distances)
+    indices = empty(graph.indices.shape, np.int32)
+    distances = empty(graph.indices.shape, np.float32)
     step = max(1, _BLOCK_VALUES // max(1, graph.n_neighbors * points.shape[1]))
     for start in range(0, graph.n_rows, step):
         rows = slice(start, min(start + step, graph.n_rows))
@@ -82,17 +84,26 @@ def coordinates(graph: NeighborGraph, seed: int = 0, cut: float = CUT) -> Float3
 
 def _normalised(graph: NeighborGraph) -> tuple[csr_array, Float32Array]:
     """The weights over the roots of the degrees of both ends, ``(n, n) float32``; the roots."""
-    found = graph.indices != PADDING
-    ends = np.concatenate(([0], np.cumsum(found.sum(axis=1, dtype=np.int64))))
-    columns = graph.indices[found]
-    ones = np.ones(columns.shape[0], np.float32)
-    one_way = csr_array((ones, columns, ends.astype(np.int32)), shape=(graph.n_rows, graph.n_rows))
-    weights = csr_array(one_way + one_way.T)
+    counted = _both_ways(graph)
+    values = counted.data.astype(np.float32)
+    weights = csr_array((values, counted.indices, counted.indptr), shape=counted.shape)
     degree = np.asarray(weights.sum(axis=1), np.float32)
     root = np.sqrt(np.maximum(degree, 1e-12))  # of a row without edges any number will do
     weights.data /= root[weights.indices]
     weights.data /= np.repeat(root, np.diff(weights.indptr))
     return weights, root
+
+
+def _both_ways(graph: NeighborGraph) -> csr_array:
+    """How often two rows found each other, ``(n, n) int8``: a byte for each edge while they are
+    sorted, the most memory that smoothing takes.
+    """
+    found = graph.indices != PADDING
+    ends = np.concatenate(([0], np.cumsum(found.sum(axis=1, dtype=np.int64))))
+    columns = graph.indices[found]
+    ones = np.ones(columns.shape[0], np.int8)
+    one_way = csr_array((ones, columns, ends.astype(np.int32)), shape=(graph.n_rows, graph.n_rows))
+    return csr_array(one_way + one_way.T)
 
 
 def _slow(adjacency: csr_array, root: Float32Array, seed: int, cut: float) -> Float32Array:
@@ -118,7 +129,35 @@ def _slow(adjacency: csr_array, root: Float32Array, seed: int, cut: float) -> Fl
 def _steady(adjacency: csr_array, root: Float32Array) -> csr_array:
     """Where the walk comes to rest in each connected component: eigenvalue 1, ``(n, c)``."""
     n = root.shape[0]
-    count, component = connected_components(adjacency, directed=False)
+    count, component = _components(adjacency.indptr, adjacency.indices)
     square = np.bincount(component, root.astype(np.float64) ** 2, minlength=count)
     share = (root / np.sqrt(square)[component]).astype(np.float32)
     return csr_array((share, component, np.arange(n + 1)), shape=(n, count))
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _components(ends: Int32Array, columns: Int32Array) -> tuple[int, Int32Array]:
+    """How many connected components, and which each row is in, ``(n,)``; in the order of rows.
+
+    ``ends``, ``columns``: those of a symmetric matrix. Nothing is copied: scipy's own makes two
+    matrices of float64 of it.
+    """
+    n = ends.shape[0] - 1
+    component = np.full(n, -1, np.int32)
+    waiting = np.empty(n, np.int32)
+    count = 0
+    for first in range(n):
+        if component[first] >= 0:
+            continue
+        component[first], waiting[0], left = count, first, 1
+        while left > 0:
+            left -= 1
+            row = waiting[left]
+            for e in range(ends[row], ends[row + 1]):
+                other = columns[e]
+                if component[other] < 0:
+                    component[other] = count
+                    waiting[left] = other
+                    left += 1
+        count += 1
+    return count, component

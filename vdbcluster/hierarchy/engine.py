@@ -16,20 +16,25 @@ from vdbcluster.hierarchy import forest, linkage, reachability, selection
 from vdbcluster.hierarchy.jit import all_cached
 from vdbcluster.hierarchy.reachability import Reachability, mutual_reachability
 from vdbcluster.hierarchy.reference import reference_hierarchy
-from vdbcluster.model.arrays import Float32Array, Int32Array
+from vdbcluster.model.arrays import Allocate, Float32Array, Int32Array
 from vdbcluster.model.hierarchy import CondensedTree, ExtraEdges, Hierarchy, SpanningTree
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
 
 
 def build(
-    graph: NeighborGraph, params: HdbscanParams, *, extra: ExtraEdges | None = None
+    graph: NeighborGraph,
+    params: HdbscanParams,
+    *,
+    extra: ExtraEdges | None = None,
+    empty: Allocate = np.empty,
 ) -> Hierarchy:
     """Spanning tree and condensed tree of the mutual reachability graph.
 
     ``extra``: known pairs beside the graph, as if the graph had held them: core distances count
     them too. With ``join="bridge"`` they hold the bridges; what stays apart joins as by ``max``.
-    ``min_samples`` greater than n - 1 means n - 1, as in hdbscan.
+    ``min_samples`` greater than n - 1 means n - 1, as in hdbscan. ``empty``: where the copy of the
+    graph lies that is worked on.
     Raises ``ValueError`` if the graph has fewer neighbours than ``min_samples``, or if a row or a
     distance of the graph or of ``extra`` cannot be one.
     """
@@ -44,7 +49,7 @@ def build(
         )
     if n < 2:
         return _without_pairs(n)
-    reach = mutual_reachability(graph, extra, min_samples)
+    reach = mutual_reachability(graph, extra, min_samples, empty)
     if params.ties == "reference":
         return reference_hierarchy(reach, params)
     return _hierarchy(reach, params)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vdbcluster.hierarchy.jit import kernel
-from vdbcluster.model.arrays import BoolArray, Float32Array, Int32Array
+from vdbcluster.model.arrays import Allocate, BoolArray, Float32Array, Int32Array
 from vdbcluster.model.hierarchy import ExtraEdges
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
@@ -38,11 +38,18 @@ class Reachability:
 
 
 def mutual_reachability(
-    graph: NeighborGraph, extra: ExtraEdges | None, min_samples: int
+    graph: NeighborGraph,
+    extra: ExtraEdges | None,
+    min_samples: int,
+    empty: Allocate = np.empty,
 ) -> Reachability:
-    """Weight all known pairs; ``min_samples`` is at least 1 and counts neighbours without self."""
-    indices = np.array(graph.indices, order="C")
-    distances = np.array(graph.distances, order="C")
+    """Weight all known pairs; ``min_samples`` is at least 1 and counts neighbours without self.
+
+    The private copy of the lists lies where ``empty`` says.
+    """
+    indices = empty(graph.indices.shape, np.int32)
+    distances = empty(graph.indices.shape, np.float32)
+    indices[:], distances[:] = graph.indices, graph.distances
     pairs = _absorb(indices, distances, extra)
     _symmetrise(indices, distances)
     nearest = np.full((graph.n_rows, min_samples), np.inf, np.float32)

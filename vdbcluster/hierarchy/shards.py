@@ -19,65 +19,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from vdbcluster.hierarchy import linkage
 from vdbcluster.hierarchy.engine import tree_of
 from vdbcluster.hierarchy.jit import kernel
+from vdbcluster.hierarchy.pieces import Edges as Edges
+from vdbcluster.hierarchy.pieces import GraphShard as GraphShard
+from vdbcluster.hierarchy.pieces import Mail as Mail
+from vdbcluster.hierarchy.pieces import Settled as Settled
 from vdbcluster.hierarchy.reachability import insert
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import Hierarchy
 from vdbcluster.model.neighbors import PADDING
 from vdbcluster.model.params import HdbscanParams
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GraphShard:
-    """Rows ``start`` to ``start + m`` of a neighbour graph.
-
-    ``indices (m, k) int32``: places among all rows, as in ``NeighborGraph``; ``distances (m, k)``.
-    """
-
-    start: int
-    indices: Int32Array
-    distances: Float32Array
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mail:
-    """Pairs that rows of one shard list and rows of another must know of.
-
-    ``to``, ``by (m,) int32``: places among all rows, ``to`` ascending; ``distances (m,) float32``.
-    """
-
-    to: Int32Array
-    by: Int32Array
-    distances: Float32Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Edges:
-    """``left``, ``right (m,) int32``: places among all rows; ``weights (m,) float32``."""
-
-    left: Int32Array
-    right: Int32Array
-    weights: Float32Array
-
-    def __len__(self) -> int:
-        return len(self.left)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Settled:
-    """``core (m,) float32`` of the rows of a shard, ``pairs`` that it holds, each in one shard."""
-
-    core: Float32Array
-    pairs: Edges
 
 
 def outgoing(shard: GraphShard, bounds: Int64Array) -> list[Mail]:

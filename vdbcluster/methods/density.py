@@ -18,6 +18,7 @@ from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.methods.merge import by_size, merge
 from vdbcluster.methods.soft import assign, withdrawn
+from vdbcluster.model.arrays import Allocate
 from vdbcluster.model.hierarchy import Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import HdbscanParams, Recipe
@@ -33,9 +34,9 @@ def cluster_density(graph: NeighborGraph, recipe: Recipe) -> tuple[Clustering, H
     return extracted(edges, hierarchy, recipe), hierarchy
 
 
-def on_edges(edges: NeighborGraph, recipe: Recipe) -> Clustering:
-    """What a graph gives that is smoothed already."""
-    return extracted(edges, build(edges, parameters(recipe)), recipe)
+def on_edges(edges: NeighborGraph, recipe: Recipe, *, empty: Allocate = np.empty) -> Clustering:
+    """What a graph gives that is smoothed already; ``empty``: as in ``hierarchy.build``."""
+    return extracted(edges, build(edges, parameters(recipe), empty=empty), recipe)
 
 
 def extracted(edges: NeighborGraph, hierarchy: Hierarchy, recipe: Recipe) -> Clustering:

@@ -31,6 +31,7 @@ from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 ROUNDS = 20
+_BLOCK_ROWS = 65536
 _ONE = 1 << 30
 """Weights are whole multiples of 2^-30: sums are exact, whatever their order."""
 
@@ -120,9 +121,13 @@ def _vote(
     graph: NeighborGraph, clustering: Clustering, noise: Int64Array
 ) -> tuple[Int64Array, Float64Array]:
     """Cluster and confidence of each row of noise; -1 and 0 where the vote does not reach."""
+    weight = np.empty((len(noise), graph.n_neighbors), np.int32)
+    for start in range(0, len(noise), _BLOCK_ROWS):
+        rows = noise[start : start + _BLOCK_ROWS]
+        weight[start : start + len(rows)] = weights(graph.distances[rows], graph.metric)
     found = _rounds(
         graph.indices[noise],
-        weights(graph.distances[noise], graph.metric),
+        weight,
         noise,
         clustering.labels,
         clustering.n_clusters,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vdbcluster.model.collection import CollectionProfile
@@ -13,12 +13,17 @@ from vdbcluster.model.labels import WriteWay
 class Estimate:
     """``memory_mb``: peak of the process, MiB; ``seconds`` by stage, from a timed sample.
 
+    ``stages_mb``: the same by stage; ``record_mb``: MiB of the record that stays in the run
+    directory, ``disk_mb``: what lies there beside it while the run lasts.
     ``sampled_rows`` is 0 where nothing could be timed; then ``seconds`` is empty.
     """
 
     memory_mb: int
     sampled_rows: int
     seconds: dict[str, float]
+    stages_mb: dict[str, int] = field(default_factory=dict)
+    record_mb: float = 0.0
+    disk_mb: float = 0.0
 
     @property
     def total_seconds(self) -> float:

@@ -242,10 +242,14 @@ class RowStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteOutcome:
-    """``status (m,) int8`` of ``RowStatus``; ``message`` is the first failure, if any."""
+    """``status (m,) int8`` of ``RowStatus``; ``message`` is the first failure, if any.
+
+    ``paused``: seconds that the writer has waited for the sake of readers.
+    """
 
     status: Int8Array
     message: str = ""
+    paused: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,7 +275,11 @@ class LabelPlan:
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
-    """Counts over the whole run; ``unlabelled`` rows were added while we worked."""
+    """Counts over the whole run; ``unlabelled`` rows were added while we worked.
+
+    ``seconds``: spent on sending; ``paused``: of these on waiting for the sake of readers, summed
+    over the processes that write.
+    """
 
     written: int = 0
     unchanged: int = 0
@@ -281,6 +289,8 @@ class WriteReport:
     unlabelled: int = 0
     mismatched: int = 0
     messages: tuple[str, ...] = field(default=())
+    seconds: float = 0.0
+    paused: float = 0.0
 
     @property
     def clean(self) -> bool:

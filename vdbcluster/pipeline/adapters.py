@@ -5,16 +5,23 @@ In: what the wiring has opened. Out: ``Outlets`` to write labels, ``Adapters`` t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.rows import Rows
-from vdbcluster.ports import LabelSink, NeighborSearch, RunStore, VectorSource
+from vdbcluster.pipeline.write_shards import Elsewhere
+from vdbcluster.ports import LabelSink, NeighborSearch, Observer, RunStore, VectorSource
 from vdbcluster.ports.catalogue import ClusterCatalogue
 from vdbcluster.ports.languages import LanguageDetector
+from vdbcluster.ports.machine import Machine, UnknownMachine
+from vdbcluster.ports.work import ShardSearch, WorkPlace
+
+if TYPE_CHECKING:
+    from vdbcluster.pipeline.hierarchy_shards import Build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,8 @@ class Outlets:
 
     ``profile`` is what the source was when it was opened. ``sink`` may still be in the making: that
     there is no safe one is told at the next step of any stage. ``catalogue`` opens that of this
-    selection as the collection is then; None keeps none.
+    selection as the collection is then; None keeps none. ``machine``: ours.
+    ``elsewhere``: other processes that write; None: this one does.
     """
 
     source: VectorSource
@@ -31,6 +39,8 @@ class Outlets:
     sink: Future[LabelSink]
     runs: RunStore
     catalogue: Callable[[], ClusterCatalogue] | None = None
+    machine: Machine = field(default_factory=UnknownMachine)
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +51,10 @@ class Adapters(Outlets):
     ``local``: the search takes any vectors, also centred ones.
     ``prepare_in_place`` allows the rows that were read to be overwritten by unit vectors.
     ``among`` searches some rows by themselves, whoever searches all of them; None compares every
-    pair.
+    pair. ``searching``: what the answers of ``search`` depend on beside the rows, the metric and
+    how many are asked for: engine, index, effort; plain JSON. ``work``: where the pieces of an
+    unfinished search lie, ``shards`` who searches them; None keeps nothing of it.
+    ``build`` makes the hierarchy in pieces, telling the observer; None makes it as a whole.
     """
 
     search: Callable[[Rows, Float32Array], NeighborSearch]
@@ -50,3 +63,7 @@ class Adapters(Outlets):
     local: bool = True
     prepare_in_place: bool = True
     among: Callable[[Float32Array], NeighborSearch] | None = None
+    searching: Mapping[str, object] = field(default_factory=dict)
+    work: WorkPlace | None = None
+    shards: ShardSearch | None = None
+    build: Callable[[Observer], Build] | None = None

@@ -17,7 +17,7 @@ from vdbcluster.model.manifest import RunManifest, is_assignment
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.journal import Journal
-from vdbcluster.pipeline.planning import Planned
+from vdbcluster.pipeline.planned import Planned
 from vdbcluster.pipeline.read import check_same
 from vdbcluster.pipeline.record import catalogues, plan_arrays, planned, still
 from vdbcluster.pipeline.write import write_labels
@@ -56,7 +56,9 @@ def recall_plan(outlets: Outlets, manifest: RunManifest, *, forced: bool = False
     runs.save_arrays(run_id, plan_arrays(standing.before))
     read = manifest.facts["read"]
     left_out = read["unusable"] + read["without_vector"]
-    return Planned(Journal(runs, manifest), standing.plan, before, after, left_out, partial)
+    return Planned(
+        Journal(runs, manifest, outlets.machine), standing.plan, before, after, left_out, partial
+    )
 
 
 def apply_run(made: Planned, outlets: Outlets, observer: Observer) -> RunManifest:
@@ -75,6 +77,7 @@ def apply_run(made: Planned, outlets: Outlets, observer: Observer) -> RunManifes
                 minded(observer, outlets.sink),
                 left_out=made.left_out,
                 partial=made.partial,
+                elsewhere=outlets.elsewhere,
             )
         journal.facts["write"] = asdict(report)
         written = journal.record("written")

@@ -37,9 +37,10 @@ from vdbcluster.pipeline.map_later import later_places
 from vdbcluster.pipeline.map_record import keep_layout
 from vdbcluster.pipeline.paths import Paths, stored_paths, voted_paths
 from vdbcluster.pipeline.plan import compared
-from vdbcluster.pipeline.planning import Planned
+from vdbcluster.pipeline.planned import Planned
 from vdbcluster.pipeline.read import collect, positions, usable
 from vdbcluster.pipeline.record import catalogue_arrays, plan_arrays, planned
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.pipeline.told import plan_facts, representative, table
 from vdbcluster.ports import Observer
 from vdbcluster.ports.candidates import CandidateSearch
@@ -104,7 +105,7 @@ class _Planning:
             found, report = collect(
                 unlabelled.pages(),
                 self.observer,
-                memory_bytes=self.settings.neighbors.memory_mb << 20,
+                room=room_of(self.settings),
             )
             rows, unusable = usable(found, direction=metric in ON_SPHERE)
         self.facts["read"] = asdict(report) | {"unusable": unusable}

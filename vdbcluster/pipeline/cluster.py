@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.smooth import smoothed
-from vdbcluster.hierarchy import build
+from vdbcluster.hierarchy import build as whole
 from vdbcluster.hierarchy.bridge import bridges
 from vdbcluster.hierarchy.certificate import certify, refine
 from vdbcluster.hierarchy.dense import dense_reference
@@ -23,7 +24,10 @@ from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import Certificate, Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import Recipe
+from vdbcluster.pipeline.hierarchy_shards import Build
 from vdbcluster.pipeline.recipe import recipe
+from vdbcluster.pipeline.room import room_of
+from vdbcluster.pipeline.smooth_stage import Keeping
 
 CERTIFY_ROUNDS = 24
 """Neighbours double each round, so this many reach any n."""
@@ -49,24 +53,39 @@ class ClusterResult:
 
 
 def cluster_graph(
-    graph: NeighborGraph, vectors: Float32Array, settings: Settings, *, exact: bool
+    graph: NeighborGraph,
+    vectors: Float32Array,
+    settings: Settings,
+    *,
+    exact: bool,
+    build: Build | None = None,
+    smooth: Keeping | None = None,
 ) -> ClusterResult:
     """Smooth, cluster by the method, merge, give noise to its neighbours: as the settings say.
 
     ``vectors (n, d)`` as ``prepare`` made them for the metric of the graph; ``exact`` says that no
-    neighbour is missing from it. Raises ``UsageError`` where a method cannot do what is asked.
+    neighbour is missing from it; ``build`` makes the hierarchy where pieces of the graph suffice;
+    ``smooth`` smooths it, or knows what came of that before. Raises ``UsageError`` where a method
+    cannot do what is asked.
     """
     chosen = recipe(settings, graph.n_rows, graph.n_neighbors)
     try:
         if chosen.method not in DENSITY:
             return ClusterResult(cluster_with(graph, vectors, chosen), chosen, graph, None, None)
-        edges = smoothed(graph, chosen.smooth, chosen.seed, chosen.cut)
+        empty = room_of(settings).empty
+
+        def by_recipe(graph: NeighborGraph, chosen: Recipe) -> NeighborGraph:
+            return smoothed(graph, chosen.smooth, chosen.seed, chosen.cut, empty=empty)
+
+        edges = smooth(graph, chosen, by_recipe) if smooth else by_recipe(graph, chosen)
         if settings.cluster.engine == "dense":
             found = dense_reference(edges, parameters(chosen))
             return ClusterResult(finish(edges, found, chosen), chosen, edges, None, None)
         search = _searching(vectors, graph.metric) if settings.cluster.certify else None
+        if build is None or not in_shards(chosen, graph):
+            build = partial(whole, empty=empty)
         hierarchy, certificate = _hierarchy(
-            edges, vectors, chosen, search, exact=exact and chosen.smooth == "none"
+            edges, vectors, chosen, search, build, exact=exact and chosen.smooth == "none"
         )
         return ClusterResult(
             extracted(edges, hierarchy, chosen), chosen, edges, hierarchy, certificate
@@ -82,11 +101,25 @@ def _searching(vectors: Float32Array, metric: str) -> Search:
     return search
 
 
+def in_shards(chosen: Recipe, graph: NeighborGraph) -> bool:
+    """Whether the hierarchy is made of nothing but the pieces of the graph itself."""
+    params = parameters(chosen)
+    return (
+        chosen.method in DENSITY
+        and chosen.smooth == "none"
+        and params.ties == "together"
+        and params.join != "bridge"
+        and graph.n_rows > 1
+        and params.min_samples <= graph.n_neighbors
+    )
+
+
 def _hierarchy(
     graph: NeighborGraph,
     vectors: Float32Array,
     chosen: Recipe,
     search: Search | None,
+    build: Build,
     *,
     exact: bool,
 ) -> tuple[Hierarchy, Certificate | None]:
@@ -99,5 +132,5 @@ def _hierarchy(
         if chosen.smooth != "none":
             raise ValueError("bridges are measured between vectors; join bridge needs smooth none")
         extra = bridges(hierarchy, vectors, graph.metric, params.min_samples)
-        hierarchy = build(graph, params, extra=extra)
+        hierarchy = whole(graph, params, extra=extra)
     return hierarchy, certify(hierarchy, graph) if exact else None

@@ -15,45 +15,40 @@ from vdbcluster.graph.spectral import coordinates_for
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.inspection import Estimate
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes
+from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import NeighborSearch, VectorSource
 
 SAMPLE = 200
-BASE_MB = 320
-"""Python with numpy, faiss, numba and pymilvus loaded and the kernels compiled."""
-ENGINE_BYTES_PER_EDGE = 30
-"""Neighbour graph (8), its working copies when measured anew and in the engine, batches."""
-ENGINE_BYTES_PER_ROW = 200
-EMBEDDED_VECTORS = 15
-"""Milvus Lite lives in our process; loaded and written to, it holds the vectors so many times."""
 SECONDS_PER_EDGE = 4e-7
 """Spanning tree, condensed tree and labels; measured by scripts/bench_engine."""
-WALK_SECONDS, WALK_BYTES_PER_EDGE, WALK_BYTES_PER_VALUE = 1e-7, 24, 16
-"""Spectral smoothing: for each edge and coordinate, and as ``graph.spectral`` says. 0.5 s at 9,000
+WALK_SECONDS = 1e-7
+"""Spectral smoothing, for each edge and coordinate. 0.5 s at 9,000
 rows, 4.5 at 20,000, 60 at 70,000 with 50 neighbours."""
 ROWS_PER_WALK, FEWEST_WALKS = 500, 24
 """How many coordinates rows get, as a guess: it depends on how many groups they have."""
 WRITE_ROWS_PER_SECOND = 4000
+AUDIT_SECONDS, PLAN_SECONDS = 5e-10, 5e-6
+"""For each value of all rows and each row of the sample; for each row."""
+
+
+def later_seconds(
+    n_rows: int, dim: int, n_neighbors: int, *, walks: int, resamples: int, audited: int
+) -> dict[str, float]:
+    """Of the stages after the search, by rule; a sample is four fifths of the rows."""
+    engine = n_rows * n_neighbors * SECONDS_PER_EDGE
+    return {
+        "audit": min(audited, n_rows) * n_rows * dim * AUDIT_SECONDS,
+        "cluster": engine + n_rows * n_neighbors * walks * WALK_SECONDS,
+        "stability": 0.8 * resamples * engine,
+        "plan": n_rows * PLAN_SECONDS,
+        "write": n_rows / WRITE_ROWS_PER_SECOND,
+    }
 
 
 def likely_walks(n_rows: int) -> int:
     """Coordinates of spectral smoothing to reckon with."""
     return min(coordinates_for(n_rows), FEWEST_WALKS + n_rows // ROWS_PER_WALK)
-
-
-def memory_mb(
-    n_rows: int, dim: int, n_neighbors: int, budget_mb: int, embedded: bool, walks: int = 0
-) -> int:
-    """Peak memory of a run in MiB, by the rule that the constants above state.
-
-    ``walks``: coordinates of spectral smoothing, 0 where there is none.
-    ``embedded``: the database is a Milvus Lite file, which is served by our own process.
-    """
-    vectors = min(n_rows * dim * 4, budget_mb << 20)
-    database = EMBEDDED_VECTORS * n_rows * dim * 4 if embedded else 0
-    edges = n_rows * n_neighbors * ENGINE_BYTES_PER_EDGE
-    if walks:
-        edges += n_rows * (n_neighbors * WALK_BYTES_PER_EDGE + walks * WALK_BYTES_PER_VALUE)
-    return BASE_MB + (vectors + database + edges + n_rows * ENGINE_BYTES_PER_ROW >> 20)
 
 
 def time_sample(
@@ -64,6 +59,8 @@ def time_sample(
     *,
     scanned_rows: int | None = None,
     walks: int = 0,
+    resamples: int = 0,
+    audited: int = 0,
 ) -> tuple[int, dict[str, float]]:
     """Rows sampled, and seconds by stage for ``n_rows`` rows.
 
@@ -82,28 +79,23 @@ def time_sample(
     start = time.perf_counter()
     engine.search(which, min(n_neighbors, m - 1))
     searched = (time.perf_counter() - start) / which.shape[0]
-    return m, {
-        "read": read / m * n_rows,
-        "neighbours": searched * n_rows * (1.0 if scanned_rows is None else scanned_rows / m),
-        "cluster": n_rows * n_neighbors * (SECONDS_PER_EDGE + walks * WALK_SECONDS),
-        "write": n_rows / WRITE_ROWS_PER_SECOND,
-    }
+    dim = page.vectors.shape[1]
+    later = later_seconds(
+        n_rows, dim, n_neighbors, walks=walks, resamples=resamples, audited=audited
+    )
+    scale = 1.0 if scanned_rows is None else scanned_rows / m
+    return m, {"read": read / m * n_rows, "neighbours": searched * n_rows * scale} | later
 
 
-def estimate(
-    n_rows: int,
-    dim: int,
-    n_neighbors: int,
-    budget_mb: int,
-    *,
-    embedded: bool,
-    sample: tuple[int, dict[str, float]],
-    walks: int = 0,
-) -> Estimate:
-    """Memory by rule and time by sample, together."""
+def estimate(job: Job, room: Room, sample: tuple[int, dict[str, float]]) -> Estimate:
+    """Memory and disk by rule (``pipeline.needs``) and time by sample, together."""
     sampled, seconds = sample
+    stages, disk = memory_bytes(job, room), disk_bytes(job, room)
     return Estimate(
-        memory_mb=memory_mb(n_rows, dim, n_neighbors, budget_mb, embedded, walks),
+        memory_mb=max(stages.values()) // MIB,
         sampled_rows=sampled,
         seconds={stage: round(value, 2) for stage, value in seconds.items()},
+        stages_mb={stage: held // MIB for stage, held in stages.items()},
+        record_mb=round(disk["record"] / MIB, 1),
+        disk_mb=round(disk["meanwhile"] / MIB, 1),
     )

@@ -47,6 +47,7 @@ from vdbcluster.pipeline.explain_record import Explained, record
 from vdbcluster.pipeline.features import card_features, learn_features, save_classifiers
 from vdbcluster.pipeline.findings import found_words, inner_cards, shown, terms_of
 from vdbcluster.pipeline.members import Members, Neighborhood, neighborhood, run_members
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import Observer, RunStore
 from vdbcluster.ports.tokens import Tokenizer
 
@@ -77,8 +78,7 @@ def explain_run(made: Explaining, manifest: RunManifest, observer: Observer) -> 
     the field, or a setting is wrong; ``RefusedError`` if the collection was created anew since,
     most rows are gone, or nobody agreed to what the commentary takes.
     """
-    memory_bytes = made.settings.neighbors.memory_mb << 20
-    members = run_members(made.adapters, manifest, observer, memory_bytes)
+    members = run_members(made.adapters, manifest, observer, room_of(made.settings))
     cards, facts = _counted(made, manifest, members, observer)
     found = record(made.adapters, manifest, cards, facts, observer)
     if made.commenting is None:

@@ -20,6 +20,7 @@ from vdbcluster.pipeline.layout import placed_since, run_layout
 from vdbcluster.pipeline.map_record import recorded_layout
 from vdbcluster.pipeline.members import neighborhood, run_members
 from vdbcluster.pipeline.read import positions
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import Observer, RunStore
 
 ATLAS_NAMES = ("projection_x", "projection_y")
@@ -100,7 +101,7 @@ def atlas_places(
 
     Raises as ``pipeline.members.run_members`` does.
     """
-    members = run_members(adapters, manifest, observer, settings.neighbors.memory_mb << 20)
+    members = run_members(adapters, manifest, observer, room_of(settings))
     flat = run_layout(adapters, manifest, members, settings, observer).flat
     graph = neighborhood(adapters, manifest, members, observer).graph
     found = _joined(adapters.runs, manifest, members.keys, flat)

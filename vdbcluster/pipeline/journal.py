@@ -20,17 +20,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vdbcluster.config.settings import SECRET, Settings
+from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
 from vdbcluster.pipeline.adapters import Outlets
 from vdbcluster.ports import RunStore
+from vdbcluster.ports.machine import Machine, MemoryPeak, UnknownMachine
 
 
 @dataclass
 class Journal:
-    """``facts`` by stage, ``seconds`` by stage, ``clusters`` as the table shows them."""
+    """``facts`` by stage, ``seconds`` by stage, ``clusters`` as the table shows them.
+
+    ``facts["memory"]``: MiB by stage as ``machine`` saw them, the highest of each.
+    """
 
     runs: RunStore
     begun: RunManifest
+    machine: Machine = field(default_factory=UnknownMachine)
     facts: dict[str, Any] = field(init=False)
     seconds: dict[str, float] = field(init=False)
     clusters: tuple[ClusterRow, ...] = field(init=False)
@@ -63,21 +69,45 @@ class Journal:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
+        with self.machine.watch() as peak:
+            yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
+        self._note_memory(stage, peak)
+
+    def _note_memory(self, stage: str, peak: MemoryPeak) -> None:
+        if not peak.own:
+            return
+        told = self.facts.setdefault("memory", {"stages": {}, "peak_mb": 0, "files_mb": 0})
+        own, files = peak.own >> 20, peak.files >> 20
+        told["stages"][stage] = {"own_mb": own, "files_mb": files}
+        told["peak_mb"] = max(told["peak_mb"], own)
+        told["files_mb"] = max(told["files_mb"], files)
 
 
 def begin(outlets: Outlets, settings: Settings, run_id: str, versions: dict[str, str]) -> Journal:
-    """The journal of a new run over this selection; settings without what is secret."""
-    milvus, profile = settings.milvus, outlets.profile
-    begun = RunManifest(
+    """The journal of a new run over this selection."""
+    vector = outlets.source.vector.name
+    begun = begun_run(outlets.profile, vector, settings, run_id, versions)
+    return Journal(outlets.runs, begun, outlets.machine)
+
+
+def begun_run(
+    profile: CollectionProfile,
+    vector_field: str,
+    settings: Settings,
+    run_id: str,
+    versions: dict[str, str],
+) -> RunManifest:
+    """What is known of a run when it begins; settings without what is secret."""
+    milvus = settings.milvus
+    return RunManifest(
         run_id=run_id,
         state="reading",
         collection=profile.name,
         identity=profile.identity,
         selection={
             "server": profile.server.address,
-            "vector_field": outlets.source.vector.name,
+            "vector_field": vector_field,
             "filter": milvus.filter,
             "partitions": list(milvus.partitions),
         },
@@ -85,4 +115,3 @@ def begin(outlets: Outlets, settings: Settings, run_id: str, versions: dict[str,
         versions=versions,
         started=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
-    return Journal(outlets.runs, begun)

@@ -18,8 +18,8 @@ from vdbcluster.graph.distance import ON_SPHERE, is_narrow, mean_direction, prep
 from vdbcluster.graph.groups import centered_by_group
 from vdbcluster.model.arrays import Float32Array, Float64Array
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.read import matrix
 from vdbcluster.pipeline.recipe import Centering
+from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import VectorSource
 from vdbcluster.ports.languages import LanguageDetector
 from vdbcluster.quality.language import rows_to_ask
@@ -63,13 +63,15 @@ def prepared(
     languages: Callable[[], NDArray[Any] | None],
     *,
     in_place: bool,
-    memory_bytes: int,
+    room: Room,
+    steady: Callable[[Float64Array | None], Float64Array | None] = lambda mean: mean,
 ) -> Prepared:
     """The rows as they are compared by ``metric``.
 
     ``languages`` is called for ``center`` ``language`` alone, and gives None where no field holds
     texts. ``in_place``: they may take the place of the vectors of ``rows``, unless they are
-    centred: the catalogue tells of the vectors that the collection holds. Raises ``UsageError``
+    centred: the catalogue tells of the vectors that the collection holds. ``steady``: what to
+    subtract where this is the mean, None for nothing. Raises ``UsageError``
     where the language cannot be taken out.
     """
     if not len(rows):
@@ -83,9 +85,11 @@ def prepared(
     mean = mean_direction(rows.vectors) if on_sphere and center in ("narrow", "mean") else None
     if center == "narrow" and mean is not None and not is_narrow(mean):
         mean = None
+    if on_sphere and center != "language":
+        mean = steady(mean)
     if mean is None and center != "language":
         return Prepared(prepare(rows.vectors, metric, out=rows.vectors if in_place else None))
-    out = matrix(len(rows), rows.vectors.shape[1], memory_bytes)
+    out = room.empty((len(rows), rows.vectors.shape[1]), np.float32)
     if mean is not None:
         return Prepared(prepare(rows.vectors, metric, mean=mean, out=out), mean)
     found = languages()

@@ -4,7 +4,7 @@ In: adapters, the manifest of a run. Out: ``Members``, and their ``Neighborhood`
 Promise: labels are those that the run wrote; the neighbour graph is the one that it recorded, or is
 searched again where there is none; no label and no field of a row is touched.
 
-    members = run_members(adapters, manifest, observer, memory_bytes)
+    members = run_members(adapters, manifest, observer, room)
     near = neighborhood(adapters, manifest, members, observer)
 """
 
@@ -27,6 +27,7 @@ from vdbcluster.pipeline.graph_record import recorded_graph
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_rows
 from vdbcluster.pipeline.record import planned
+from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import Observer
 
 FEWEST_NEIGHBORS = 15
@@ -72,7 +73,7 @@ class Neighborhood:
 
 
 def run_members(
-    adapters: Adapters, manifest: RunManifest, observer: Observer, memory_bytes: int
+    adapters: Adapters, manifest: RunManifest, observer: Observer, room: Room
 ) -> Members:
     """See the module.
 
@@ -88,7 +89,7 @@ def run_members(
             f"{manifest.run_id}; run again"
         )
     plan = planned(adapters.runs.load_arrays(manifest.run_id))
-    rows, _ = read_rows(adapters.source, observer, memory_bytes=memory_bytes)
+    rows, _ = read_rows(adapters.source, observer, room=room)
     at = positions(rows.keys, plan.new.keys)
     there = np.flatnonzero(at >= 0)
     if 2 * len(there) < len(plan.new):

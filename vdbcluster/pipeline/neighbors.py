@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from vdbcluster.graph.exact import exact_neighbors
-from vdbcluster.graph.measure import measure
-from vdbcluster.model.arrays import Float32Array
+from vdbcluster.graph.measure import nearest
+from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.ports import NeighborSearch, Observer
 from vdbcluster.quality.recall import RecallAudit, audit_sample, recall
@@ -33,12 +33,26 @@ def neighbor_graph(
     distances = np.full((n_rows, k), np.inf, np.float32)
     with observer.stage("neighbours", n_rows) as progress:
         for start in range(0, n_rows if n_rows > 1 else 0, BATCH):
-            which = np.arange(start, min(start + BATCH, n_rows))
-            indices[which], distances[which] = search.search(which, k)
+            rows = slice(start, min(start + BATCH, n_rows))
+            which = np.arange(rows.start, rows.stop)
+            indices[rows], distances[rows] = search_batch(search, points, which, metric, k)
             progress.advance(which.shape[0])
+    return NeighborGraph(indices, distances, metric)
+
+
+def search_batch(
+    search: NeighborSearch, points: Float32Array, which: Int64Array, metric: str, k: int
+) -> tuple[Int32Array, Float32Array]:
+    """The ``k`` nearest of rows ``which (m,)``, ``(m, k)`` each, with distances as measured.
+
+    Raises ``ValueError`` if the search gives positions that no row has.
+    """
+    indices, distances = search.search(which, k)
     if search.measured and search.metric == metric:
-        return NeighborGraph(indices, distances, metric)
-    return measure(points, indices, metric)
+        return indices, distances
+    if indices.size and (indices.min() < PADDING or indices.max() >= len(points)):
+        raise ValueError(f"indices must lie in -1 .. {len(points) - 1}")
+    return nearest(points, which, indices, k, metric)
 
 
 def audit(

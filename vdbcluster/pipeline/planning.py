@@ -7,9 +7,8 @@ to judge rows that come after it, and to put back what was there before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,63 +16,33 @@ from numpy.typing import NDArray
 
 from vdbcluster.config.settings import Settings
 from vdbcluster.duplicates import Duplicates
-from vdbcluster.errors import (
-    ReadRefusedError,
-)
+from vdbcluster.errors import ReadRefusedError
 from vdbcluster.graph.distance import ON_BITS, ON_SPHERE
 from vdbcluster.model.arrays import Float32Array, Float64Array
-from vdbcluster.model.catalogue import Catalogue
 from vdbcluster.model.hierarchy import Clustering
-from vdbcluster.model.labels import LabelBatch, LabelPlan
-from vdbcluster.model.maps import MapLayout
-from vdbcluster.model.matching import EventKind
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import beside, minded
-from vdbcluster.pipeline.catalogue import Points
-from vdbcluster.pipeline.copies import look, marks, standing
-from vdbcluster.pipeline.graph_record import keep_graph
-from vdbcluster.pipeline.held import catalogue_before
-from vdbcluster.pipeline.identity import Found, Identity, described, identified
+from vdbcluster.pipeline.copies import look
+from vdbcluster.pipeline.estimate import later_seconds, likely_walks
+from vdbcluster.pipeline.graph_stage import Found, GraphStage
+from vdbcluster.pipeline.inside import Inside
 from vdbcluster.pipeline.journal import Journal, begin
-from vdbcluster.pipeline.kept import Kept, remember
 from vdbcluster.pipeline.languages import FEW, MANY, Prepared, ask_languages, prepared
-from vdbcluster.pipeline.map_record import keep_layout
-from vdbcluster.pipeline.neighbors import audit, neighbor_graph
-from vdbcluster.pipeline.plan import plan_labels
+from vdbcluster.pipeline.neighbors import audit
+from vdbcluster.pipeline.outlook import foretelling
+from vdbcluster.pipeline.planned import Clustered, Planned, make_plan
 from vdbcluster.pipeline.read import read_usable
-from vdbcluster.pipeline.recipe import centering, wanted_neighbors
-from vdbcluster.pipeline.record import catalogue_arrays, plan_arrays
-from vdbcluster.pipeline.told import (
-    clustering_facts,
-    identity_facts,
-    plan_facts,
-    representative,
-    table,
-)
+from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
+from vdbcluster.pipeline.room import room_of
+from vdbcluster.pipeline.smooth_stage import Keeping, SmoothStage
+from vdbcluster.pipeline.told import clustering_facts
 from vdbcluster.ports import Observer
 from vdbcluster.quality.giant import giant
 
 if TYPE_CHECKING:
     from vdbcluster.pipeline.cluster import ClusterResult
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Planned:
-    """What would be written, and the record of it.
-
-    ``catalogue``: what is to be stored of the clusters; None where none is kept, or where nothing
-    has changed since ``before``, that of the last run. ``left_out``: rows without a usable vector.
-    ``partial``: the plan is about some rows of the selection only.
-    """
-
-    journal: Journal
-    plan: LabelPlan
-    before: Catalogue | None
-    catalogue: Catalogue | None
-    left_out: int
-    partial: bool = False
 
 
 def plan_run(
@@ -94,14 +63,43 @@ def plan_run(
     planning = _Planning(adapters, settings, minded(observer, adapters.sink), journal)
     journal.record("reading")
     rows = planning.read()
-    prepared = planning.prepared(rows)
+    planning.observer = foretelling(
+        planning.observer, _later(settings, rows, adapters.source.vector.dim), journal.facts
+    )
+    stage = GraphStage(adapters, settings, planning.observer, journal)
+    prepared = planning.prepared(rows, stage)
     meanwhile()
     with beside(lambda: planning.languages(rows)) as languages:  # a server searches meanwhile
-        graph, exact = planning.neighbors(rows, prepared.points)
-        result = planning.cluster(prepared.points, graph, exact=exact)
+        found = planning.neighbors(stage, rows, prepared)
+        result = planning.cluster(prepared.points, found)
         planning.tell_languages(languages.result(), prepared.points, result.clustering)
-    planning.find_copies(rows, prepared.points, graph)
-    return planning.plan(rows, prepared, graph, result)
+    planning.find_copies(rows, prepared.points, found.graph)
+    done = Clustered(
+        rows=rows,
+        prepared=prepared,
+        graph=found.graph,
+        result=result,
+        stability=planning.stability,
+        copies=planning.copies,
+        left_out=planning.left_out,
+    )
+    planned = make_plan(adapters, settings, planning.observer, journal, done)
+    stage.finish()
+    return planned
+
+
+def _later(settings: Settings, rows: Rows, dim: int) -> dict[str, float]:
+    """Seconds of the stages after the search, by rule."""
+    k = wanted_neighbors(settings, len(rows))
+    smooth = recipe(settings, len(rows), k).smooth == "spectral"
+    return later_seconds(
+        len(rows),
+        dim,
+        k,
+        walks=likely_walks(len(rows)) if smooth else 0,
+        resamples=settings.cluster.resamples,
+        audited=settings.neighbors.audit,
+    )
 
 
 @dataclass
@@ -115,7 +113,6 @@ class _Planning:
     left_out: int = 0
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
     copies: Duplicates | None = None
-    places: Float32Array | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -127,7 +124,7 @@ class _Planning:
                 selected = read_usable(
                     self.adapters.source,
                     self.observer,
-                    memory_bytes=self.settings.neighbors.memory_mb << 20,
+                    room=room_of(self.settings),
                     direction=self.adapters.metric in ON_SPHERE,
                     accept_mismatch=self.settings.write.accept_mismatch,
                 )
@@ -139,48 +136,61 @@ class _Planning:
         self.left_out = selected.left_out
         return selected.rows
 
-    def neighbors(self, rows: Rows, points: Float32Array) -> tuple[NeighborGraph, bool]:
-        """The neighbour graph, and whether it is exact."""
-        search = self.adapters.search(rows, points)
+    def neighbors(self, stage: GraphStage, rows: Rows, prepared: Prepared) -> Found:
+        """The neighbour graph, in the record as soon as it is found: a killed run has it still."""
         with beside(_load_clustering), self.journal.timed("neighbors"):
-            k = wanted_neighbors(self.settings, len(rows))
-            graph = neighbor_graph(search, points, self.adapters.metric, k, self.observer)
-        self.facts["neighbors"] = {
-            "engine": search.description,
-            "metric": graph.metric,
-            "n_neighbors": graph.n_neighbors,
-            "exact": search.exact,
-        }
-        return graph, search.exact
+            found = stage.find(rows, prepared.points, prepared.mean)
+            self.facts["neighbors"] = dict(found.facts)
+            self.journal.record("reading")
+            stage.keep(found)
+        return found
 
-    def _audit(self, graph: NeighborGraph, points: Float32Array) -> None:
+    def _audit(self, found: Found, points: Float32Array) -> None:
+        """Anew, unless an earlier run has audited the very same graph in the same way."""
+        how = self.settings.neighbors.audit
+        if found.source is not None and "audit" in found.source.facts:
+            facts, then = found.source.facts["audit"], found.source.settings["neighbors"]
+            if then.get("audit") == how:
+                self.facts["audit"] = {"run": found.source.run_id} | facts
+                return
         with self.journal.timed("audit"):
-            found = audit(
-                graph,
-                points,
-                self.settings.neighbors.audit,
-                self.settings.run.seed,
-                self.observer,
-            )
-        self.facts["audit"] = asdict(found)
+            recalled = audit(found.graph, points, how, self.settings.run.seed, self.observer)
+        self.facts["audit"] = asdict(recalled)
 
-    def cluster(self, points: Float32Array, graph: NeighborGraph, *, exact: bool) -> ClusterResult:
+    def cluster(self, points: Float32Array, found: Found) -> ClusterResult:
         from vdbcluster.hierarchy import is_compiled
         from vdbcluster.pipeline.cluster import cluster_graph
 
-        self._audit(graph, points)
+        graph = found.graph
+        self._audit(found, points)
         if not is_compiled():
             self.observer.note("compiling the clustering stage, once; about ten seconds")
         with (
             self.journal.timed("cluster"),
             self.observer.stage("cluster", graph.n_rows) as progress,
         ):
-            result = cluster_graph(graph, points, self.settings, exact=exact)
+            of = self.adapters.build
+            build = None if of is None else of(Inside(self.observer, progress))
+            result = cluster_graph(
+                graph,
+                points,
+                self.settings,
+                exact=found.exact,
+                build=build,
+                smooth=self._smoothing(found),
+            )
             progress.advance(graph.n_rows)
         self.facts["clustering"] = clustering_facts(result)
         self._tell(result.clustering)
         self.stability = self._stability(result, points)
         return result
+
+    def _smoothing(self, found: Found) -> Keeping | None:
+        """Keeps the smoothed graph beside the graph, if that is kept."""
+        if not self.settings.run.keep_graph:
+            return None
+        reuse = self.settings.scale.reuse
+        return SmoothStage(self.journal, str(found.facts["key"]), reuse).through
 
     def _tell(self, clustering: Clustering) -> None:
         """Warn of one cluster that swallows the others."""
@@ -198,16 +208,18 @@ class _Planning:
         if not repeats or not result.clustering.n_clusters:
             return np.full(result.clustering.n_clusters, np.nan)
         with self.journal.timed("stability"):
-            return cluster_stability(result, points, repeats, self.observer)
+            room = room_of(self.settings)
+            return cluster_stability(result, points, repeats, self.observer, empty=room.empty)
 
-    def prepared(self, rows: Rows) -> Prepared:
+    def prepared(self, rows: Rows, stage: GraphStage) -> Prepared:
         return prepared(
             rows,
             self.adapters.metric,
             centering(self.settings, local=self.adapters.local),
             lambda: self._languages(rows, MANY),
             in_place=self.adapters.prepare_in_place,
-            memory_bytes=self.settings.neighbors.memory_mb << 20,
+            room=room_of(self.settings),
+            steady=stage.steady,
         )
 
     def _languages(self, rows: Rows, most: int) -> NDArray[Any] | None:
@@ -257,144 +269,6 @@ class _Planning:
             self.copies, _, facts = look(self.adapters, self.settings, graph, points, rows)
             progress.advance(len(rows))
         self.facts.update(facts)
-
-    def plan(
-        self, rows: Rows, prepared: Prepared, graph: NeighborGraph, result: ClusterResult
-    ) -> Planned:
-        raw = Points(rows.vectors, self.adapters.metric)
-        found = Found(rows, raw, graph, result.clustering, self.stability)
-        with self.journal.timed("plan"):
-            sink = self.adapters.sink.result()
-            if sink.way.stale:
-                self.observer.warn(sink.way.stale)
-            stored = list(sink.stored())
-            before = self._catalogue_before()
-            identity = identified(found, stored, before, margin=self.settings.cluster.hold)
-            ids, clustering = identity.ids, self._gone_into(rows, prepared, identity, stored)
-            plan = plan_labels(
-                rows,
-                clustering,
-                stored,
-                self.journal.run_id,
-                ids=ids,
-                duplicate_of=self._marks(rows, stored),
-                places=self._places(rows, prepared, graph, stored),
-            )
-            after = self._catalogue_after(found, identity, before, plan)
-        texts = self._representatives(rows, prepared.points, clustering)
-        self.journal.clusters = table(clustering, ids, identity.stability, texts)
-        self.facts["identity"] = identity_facts(identity.matching) | {"held": identity.kept}
-        self.facts["plan"] = plan_facts(plan)
-        self.facts["way"] = asdict(sink.way)
-        if self.settings.run.keep_graph and graph.n_neighbors:
-            keep_graph(self.journal.runs, self.journal.manifest("planned"), graph)
-        self._store(plan, before, after, self._kept(rows, prepared, graph, result, identity))
-        return Planned(self.journal, plan, before, after, self.left_out)
-
-    def _gone_into(
-        self, rows: Rows, prepared: Prepared, identity: Identity, stored: Sequence[LabelBatch]
-    ) -> Clustering:
-        """With the paths of what lies in large clusters, where that is asked for."""
-        if not self.settings.cluster.recurse:
-            return identity.clustering
-        from vdbcluster.pipeline.recursion import gone_into
-
-        with self.journal.timed("recursion"):
-            found = gone_into(
-                self.adapters,
-                self.settings,
-                self.observer,
-                keys=rows.keys,
-                points=prepared.points,
-                ids=identity.labels,
-                stored=stored,
-                begun=self.journal.begun,
-            )
-        self.facts["recursion"] = found.facts
-        return replace(identity.clustering, paths=found.paths)
-
-    def _marks(self, rows: Rows, stored: Sequence[LabelBatch]) -> NDArray[Any] | None:
-        if self.copies is None:
-            return None
-        return marks(standing(self.copies, rows.keys, stored), rows.keys)
-
-    def _places(
-        self, rows: Rows, prepared: Prepared, graph: NeighborGraph, stored: Sequence[LabelBatch]
-    ) -> Float32Array | None:
-        """Where rows are written to lie, if they are to be; kept as the map of the run."""
-        if not self.settings.map.write:
-            return None
-        from vdbcluster.pipeline.layout import Laying
-        from vdbcluster.pipeline.map_steady import map_to_write
-
-        runs, begun = self.journal.runs, self.journal.begun
-        with self.journal.timed("layout"):
-            laying = Laying(graph, prepared.points, rows.keys, self.settings, self.observer)
-            found = map_to_write(runs, begun, laying, stored)
-        self.facts["map"] = found.facts
-        self.places = found.flat
-        return found.flat
-
-    def _store(
-        self, plan: LabelPlan, before: Catalogue | None, after: Catalogue | None, kept: Kept | None
-    ) -> None:
-        runs, run_id = self.journal.runs, self.journal.run_id
-        runs.save_arrays(run_id, plan_arrays(plan))
-        runs.save_arrays(run_id, catalogue_arrays(before, after), "catalogue")
-        if self.places is not None:
-            keep_layout(runs, run_id, MapLayout(self.places))
-        if kept is not None:
-            runs.save_arrays(run_id, kept.arrays(), "kept")
-            self.facts["kept"] = kept.facts()
-        self.journal.record("planned")
-
-    def _kept(
-        self,
-        rows: Rows,
-        prepared: Prepared,
-        graph: NeighborGraph,
-        result: ClusterResult,
-        identity: Identity,
-    ) -> Kept | None:
-        """What rows that come later are judged by; None where a run says nothing of them."""
-        if not prepared.repeatable or not graph.n_neighbors:
-            return None
-        written = identity.clustering
-        return remember(rows.keys, graph, written, result.recipe, prepared.mean, identity.labels)
-
-    def _representatives(
-        self, rows: Rows, points: Float32Array, clustering: Clustering
-    ) -> list[str | None]:
-        field_name = self.settings.run.text_field or self.adapters.profile.text_field()
-        if not field_name or not clustering.n_clusters:
-            return [None] * clustering.n_clusters
-        which = np.array([representative(points, e) for e in clustering.exemplars], np.int64)
-        return self.adapters.source.texts(rows.keys[which], field_name)
-
-    def _catalogue_before(self) -> Catalogue | None:
-        held, facts = catalogue_before(self.adapters, self.observer)
-        if facts:
-            self.facts["catalogue"] = facts
-        return held
-
-    def _catalogue_after(
-        self, found: Found, identity: Identity, before: Catalogue | None, plan: LabelPlan
-    ) -> Catalogue | None:
-        """None where none is kept, or where the clusters are as they were."""
-        if "name" not in self.facts.get("catalogue", {}):
-            return None
-        news = {event.kind for event in identity.matching.events} - {EventKind.UNCHANGED}
-        told = before is not None and all(before.get(int(i)) for i in identity.ids)
-        if told and not plan.changed.any() and not news:
-            return None
-        return described(
-            found,
-            identity,
-            before,
-            run_id=self.journal.run_id,
-            now=datetime.now(UTC),
-            collection=self.adapters.source.identity(),
-        )
 
 
 def _load_clustering() -> None:

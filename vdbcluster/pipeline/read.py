@@ -2,12 +2,11 @@
 
 In: a ``VectorSource``. Out: ``Selected``: usable ``Rows`` in canonical order, and counts.
 Promise: a key that comes twice is kept once and counted; memory beyond the rows themselves is one
-page; rows larger than ``memory_bytes`` live in a temporary file that vanishes with the process.
+page; vectors live where ``room`` says, in memory or in a file that vanishes with the process.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -17,6 +16,7 @@ from vdbcluster.errors import CollectionChangedError, ReadRefusedError
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array, Keys
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.rows import ReadReport, Rows, VectorPage
+from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import Observer, VectorSource
 
 
@@ -36,7 +36,7 @@ def read_usable(
     source: VectorSource,
     observer: Observer,
     *,
-    memory_bytes: int,
+    room: Room,
     direction: bool,
     accept_mismatch: bool = False,
 ) -> Selected:
@@ -46,7 +46,7 @@ def read_usable(
     collection that has rows and, unless ``accept_mismatch``, if the server counts other rows than
     it gave.
     """
-    found, report = read_rows(source, observer, memory_bytes=memory_bytes)
+    found, report = read_rows(source, observer, room=room)
     rows, unusable = usable(found, direction=direction)
     facts: dict[str, int] = asdict(report) | {"unusable": unusable}
     if not report.counted_before and not report.counted_after and (why := source.why_empty()):
@@ -97,12 +97,10 @@ def check_same(source: VectorSource, read: CollectionProfile) -> None:
         )
 
 
-def read_rows(
-    source: VectorSource, observer: Observer, *, memory_bytes: int
-) -> tuple[Rows, ReadReport]:
+def read_rows(source: VectorSource, observer: Observer, *, room: Room) -> tuple[Rows, ReadReport]:
     """Stream all pages of ``source``; see the module for what is promised."""
     before = source.count()
-    collected = _Collected(expected=before, memory_bytes=memory_bytes)
+    collected = _Collected(expected=before, room=room)
     with observer.stage("read", before) as progress:
         for page in source.pages():
             collected.add(page)
@@ -119,10 +117,10 @@ def read_rows(
 
 
 def collect(
-    pages: Iterable[VectorPage], observer: Observer, *, memory_bytes: int
+    pages: Iterable[VectorPage], observer: Observer, *, room: Room
 ) -> tuple[Rows, ReadReport]:
     """All rows of ``pages``, in the order of their keys; of a number that nobody has counted."""
-    collected = _Collected(expected=0, memory_bytes=memory_bytes)
+    collected = _Collected(expected=0, room=room)
     with observer.stage("read", None) as progress:
         for page in pages:
             collected.add(page)
@@ -173,7 +171,7 @@ class _Collected:
     """Pages so far, the vectors in one growing matrix."""
 
     expected: int
-    memory_bytes: int
+    room: Room
     keys: list[Keys] = field(default_factory=list)
     partitions: list[str] = field(default_factory=list)
     partition_of: list[Int32Array] = field(default_factory=list)
@@ -197,9 +195,9 @@ class _Collected:
     def _room_for(self, more: int, dim: int) -> Float32Array:
         need = self.n_rows + more
         if self.vectors is None:
-            self.vectors = matrix(max(need, self.expected), dim, self.memory_bytes)
+            self.vectors = self.room.empty((max(need, self.expected), dim), np.float32)
         elif need > self.vectors.shape[0]:
-            grown = matrix(need + need // 4, dim, self.memory_bytes)
+            grown = self.room.empty((need + need // 4, dim), np.float32)
             grown[: self.n_rows] = self.vectors[: self.n_rows]
             self.vectors = grown
         return self.vectors
@@ -217,7 +215,7 @@ class _Collected:
         duplicates = self.n_rows - first.shape[0]
         if duplicates or not np.array_equal(first, np.arange(self.n_rows)):
             keys, partition_of = keys[first], partition_of[first]
-            vectors = _gather(vectors, first, self.memory_bytes)
+            vectors = _gather(vectors, first, self.room)
         return Rows(keys, vectors, partition_of, tuple(self.partitions)), duplicates
 
 
@@ -238,16 +236,8 @@ def positions(keys: Keys, among: Keys) -> Int64Array:
     return np.where(among[at] == keys, at, -1).astype(np.int64)
 
 
-def matrix(n_rows: int, dim: int, memory_bytes: int) -> Float32Array:
-    """Room for vectors: in memory, beyond ``memory_bytes`` in a file that nobody else sees."""
-    if n_rows * dim * 4 <= memory_bytes:
-        return np.empty((n_rows, dim), np.float32)
-    with tempfile.TemporaryFile(prefix="vdbcluster-") as file:  # the mapping keeps it alive
-        return np.memmap(file, np.float32, "w+", shape=(n_rows, dim))
-
-
-def _gather(vectors: Float32Array, order: Int64Array, memory_bytes: int) -> Float32Array:
-    out = matrix(order.shape[0], vectors.shape[1], memory_bytes)
+def _gather(vectors: Float32Array, order: Int64Array, room: Room) -> Float32Array:
+    out = room.empty((order.shape[0], vectors.shape[1]), np.float32)
     for start in range(0, order.shape[0], 8192):
         part = slice(start, start + 8192)
         out[part] = vectors[order[part]]

@@ -37,6 +37,7 @@ from vdbcluster.pipeline.report_near import boxes, nearness, noise_beside
 from vdbcluster.pipeline.report_quality import measures
 from vdbcluster.pipeline.report_run import asked, copies, parameters, summary, versions
 from vdbcluster.pipeline.report_time import is_time, seconds, time_field, timeline
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import Observer
 
 NONE = "none"
@@ -84,8 +85,7 @@ class _Gathering:
         manifest, settings = self.manifest, self.made.settings
         before = self._before()  # a wrong name is told before a row is read
         explanation, catalogue = self._explanation(), self._catalogue()
-        memory = settings.neighbors.memory_mb << 20
-        members = run_members(self.adapters, manifest, self.observer, memory)
+        members = run_members(self.adapters, manifest, self.observer, room_of(settings))
         self._check_texts(members.keys)
         labels = labels_now(members.labels, catalogue)
         when = self._timeline(members.keys, labels)

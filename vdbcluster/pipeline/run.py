@@ -17,7 +17,8 @@ from vdbcluster.model.manifest import RunManifest
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.apply import apply_run
 from vdbcluster.pipeline.gate import check_gate
-from vdbcluster.pipeline.planning import Planned, plan_run
+from vdbcluster.pipeline.planned import Planned
+from vdbcluster.pipeline.planning import plan_run
 from vdbcluster.ports import Observer
 
 Agree = Callable[[LabelPlan], bool]

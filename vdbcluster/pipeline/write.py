@@ -1,13 +1,16 @@
 """Write a plan through a sink, read it back, mend once, and report every row.
 
-In: ``LabelPlan``, ``LabelSink``. Out: ``WriteReport``.
+In: ``LabelPlan``, ``LabelSink``, by choice other processes that write (``pipeline.write_shards``).
+Out: ``WriteReport``.
 Promise: only rows that the plan calls changed are sent; what reads back differently is sent once
 more, and what still differs is counted, never hidden. Interrupted anywhere, a new plan against
-what is then stored finishes the job.
+what is then stored finishes the job. Rows go by partition and key; the report of several processes
+is that of one.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +21,10 @@ from vdbcluster.model.labels import LabelBatch, LabelPlan, RowStatus, WriteOutco
 from vdbcluster.pipeline.beside import beside
 from vdbcluster.pipeline.plan import same_labels
 from vdbcluster.pipeline.read import positions
+from vdbcluster.pipeline.write_shards import BATCH_ROWS, Elsewhere, PlanPart, cut
 from vdbcluster.ports import LabelSink, Observer, VectorSource
 
 UNTOUCHED = 0
-BATCH_ROWS = 8192
-"""Rows handed to the sink at once; it cuts them as its way of writing wants them."""
 
 
 def write_labels(
@@ -33,16 +35,18 @@ def write_labels(
     *,
     left_out: int = 0,
     partial: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> WriteReport:
     """Send, verify, mend once; see the module for what is promised.
 
     ``left_out``: rows that were read but cannot be clustered, and so are not in the plan.
     ``partial``: the plan covers only some rows of the selection, so labels of others are theirs to
-    keep, and rows without one are not counted.
+    keep, and rows without one are not counted. ``elsewhere``: other processes that write the rows;
+    all that is done once is done here.
     """
     count = _nothing if partial else source.count
     keys = plan.new.keys if partial else None
-    writing = _Writing(plan, sink)
+    writing = _Writing(plan, sink, elsewhere)
     writing.write(plan.changed, observer, "write")
     found = _read_back(plan, sink, count, observer, keys)
     mend = writing.wrong(found)
@@ -84,7 +88,8 @@ class Sending:
     """Rows on their way to the sink, partition by partition.
 
     ``status (n,) int8``: what became of each row, 0 while it was not sent; ``messages``: all
-    different ones. In: the keys ``(n,)`` and where their rows are.
+    different ones; ``seconds`` and ``paused``: see ``WriteReport``. In: the keys ``(n,)`` and where
+    their rows are.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Sending:
         self._sink = sink
         self.status: Int8Array = np.full(len(keys), UNTOUCHED, np.int8)
         self.messages: list[str] = []
+        self.seconds = self.paused = 0.0
 
     def send(self, acts: Sequence[tuple[BoolArray, Act]], observer: Observer, stage: str) -> None:
         """Do each act to its rows, in batches of one partition; finish once. Nothing if no rows."""
@@ -102,37 +108,65 @@ class Sending:
             return
         self._sink.prepare()
         with observer.stage(stage, rows) as progress:
+            began = time.monotonic()
             for which, act in acts:
-                for batch, partition in self._batches(np.flatnonzero(which)):
-                    outcome = act(batch, partition)
-                    self.status[batch] = outcome.status
-                    if outcome.message and outcome.message not in self.messages:
-                        self.messages.append(outcome.message)
+                for batch, partition in self.parts(which, BATCH_ROWS):
+                    self.took(batch, act(batch, partition))
                     progress.advance(batch.shape[0])
-            gone = positions(self._sink.finish(), self._keys)
-            self.status[gone[gone >= 0]] = RowStatus.VANISHED
+            self.seconds += time.monotonic() - began
+            self.finish()
+
+    def parts(self, which: BoolArray, rows: int) -> Iterator[tuple[Int64Array, str]]:
+        """See ``cut``."""
+        return cut(which, self._partition_of, self._partitions, rows)
+
+    def took(self, rows: Int64Array, outcome: WriteOutcome) -> None:
+        """Note what became of some rows."""
+        self.status[rows] = outcome.status
+        self.paused += outcome.paused
+        if outcome.message and outcome.message not in self.messages:
+            self.messages.append(outcome.message)
+
+    def finish(self, also: Keys | None = None) -> None:
+        """See ``LabelSink.finish``; rows that turn out to be gone are marked."""
+        gone = positions(self._sink.finish(also), self._keys)
+        self.status[gone[gone >= 0]] = RowStatus.VANISHED
 
     def count(self, status: int, which: BoolArray | None = None) -> int:
         """Rows of this status, among ``which``."""
         found = self.status == status
         return int(np.count_nonzero(found if which is None else found & which))
 
-    def _batches(self, which: Int64Array) -> Iterator[tuple[Int64Array, str]]:
-        for code, partition in enumerate(self._partitions):
-            mine = which[self._partition_of[which] == code]
-            for start in range(0, mine.shape[0], BATCH_ROWS):
-                yield mine[start : start + BATCH_ROWS], partition
-
 
 class _Writing(Sending):
     """The rows of a plan."""
 
-    def __init__(self, plan: LabelPlan, sink: LabelSink) -> None:
+    def __init__(self, plan: LabelPlan, sink: LabelSink, elsewhere: Elsewhere | None) -> None:
         super().__init__(plan.new.keys, plan.partition_of, plan.partitions, sink)
         self._act: Act = lambda rows, place: sink.write(plan.new.take(rows), place)
+        self._labels, self._elsewhere = plan.new, elsewhere
 
     def write(self, which: BoolArray, observer: Observer, stage: str) -> None:
-        self.send([(which, self._act)], observer, stage)
+        if self._elsewhere is None:
+            self.send([(which, self._act)], observer, stage)
+        elif which.any():
+            self._send_elsewhere(self._elsewhere, which, observer, stage)
+
+    def _send_elsewhere(
+        self, elsewhere: Elsewhere, which: BoolArray, observer: Observer, stage: str
+    ) -> None:
+        """As ``send``; what is done once is done here."""
+        self._sink.prepare()
+        rows = int(np.count_nonzero(which))
+        with observer.stage(stage, rows) as progress:
+            began = time.monotonic()
+            cuts = list(self.parts(which, elsewhere.part_rows))
+            parts = [PlanPart(self._labels.take(at), partition) for at, partition in cuts]
+            outcomes = elsewhere.write(parts, progress.advance)
+            for (at, _), outcome in zip(cuts, outcomes, strict=True):
+                self.took(at, outcome)
+            self.seconds += time.monotonic() - began
+            self.finish(self._labels.keys[which])
 
     def wrong(self, found: _Found) -> BoolArray:
         """Rows that should have their label and do not, ``(n,) bool``."""
@@ -150,6 +184,8 @@ class _Writing(Sending):
             unlabelled=max(0, found.counted - left_out - labelled),
             mismatched=int(np.count_nonzero(self.wrong(found))),
             messages=tuple(self.messages),
+            seconds=round(self.seconds, 3),
+            paused=round(self.paused, 3),
         )
 
 

@@ -21,8 +21,8 @@ TEXT_PARTS = ("classifiers",)
 class RunStore(Protocol):
     """Runs of any collection.
 
-    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``map``, ``cards``,
-    ``asked``.
+    Parts of arrays: ``plan``, ``kept``, ``catalogue``, ``graph``, ``smoothed``, ``map``,
+    ``cards``, ``asked``.
     """
 
     def save(self, manifest: RunManifest) -> None: ...
@@ -55,6 +55,13 @@ class RunStore(Protocol):
 
     def drop_arrays(self, run_id: str, part: str) -> None:
         """Forget one part; nothing happens if it is not there."""
+        ...
+
+    def move_arrays(self, run_id: str, part: str, to: str) -> None:
+        """Give one part of arrays to the record of the run ``to``, whatever it had under that name.
+
+        Raises ``VdbclusterError`` if the run has no such part.
+        """
         ...
 
     def save_text(self, run_id: str, text: str, part: str) -> None:

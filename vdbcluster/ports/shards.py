@@ -31,6 +31,33 @@ class ShardStore(Protocol):
         """
         ...
 
+    def has_matrix(self, name: str) -> bool: ...
+
+    def save_matrix(self, name: str, array: NDArray[Any]) -> None:
+        """One array, as a whole or not at all, in blocks: it may be a map larger than memory.
+
+        Names are apart from those of ``save``. Raises ``VdbclusterError`` where it cannot.
+        """
+        ...
+
+    def matrix(self, name: str) -> NDArray[Any]:
+        """What ``save_matrix`` saved, read-only, mapped rather than read into memory.
+
+        Raises ``VdbclusterError`` if there is nothing of that name, or it is damaged.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """What ``save`` saved under the name; nothing there is no error."""
+        ...
+
+    def drop(self) -> None:
+        """Removes all of it; what is mapped already can still be read. Nothing there is no error.
+
+        Raises ``VdbclusterError`` where it cannot.
+        """
+        ...
+
 
 class Workers(Protocol):
     """One process, several, or machines."""

@@ -67,8 +67,10 @@ class LabelSink(Protocol):
         """Take away labels of rows that no longer exist; only a side collection can have any."""
         ...
 
-    def finish(self) -> Keys:
+    def finish(self, also: Keys | None = None) -> Keys:
         """Make the writes durable and filterable: flush once, scalar index where it profits.
+
+        ``also (m,)``: keys that other processes have written since, by sinks of the same way.
 
         Returns the keys ``(m,)`` written since the last ``finish`` whose rows are gone by now, and
         whose labels were therefore taken away again; only a side collection can have any.

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vdbcluster.model.arrays import Float32Array, Float64Array, Int32Array, Int64Array
+from vdbcluster.model.arrays import Allocate, Float64Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.quality.contingency import contingency
 
 SHARE = 0.8
 REPEATS = 5
+_BLOCK_ROWS = 65536
 
 Relabel = Callable[[NeighborGraph, Int64Array], Int64Array]
 """Labels ``(m,)`` of the graph of a sample, given the positions ``(m,)`` of its rows."""
@@ -70,11 +71,15 @@ def recovery(
     *,
     repeats: int = REPEATS,
     seed: int = 0,
+    empty: Allocate = np.empty,
 ) -> Float64Array:
-    """``Stability.jaccard`` alone, for each cluster of ``labels`` that has rows."""
+    """``Stability.jaccard`` alone, for each cluster of ``labels`` that has rows.
+
+    The graph of a sample lies where ``empty`` says.
+    """
     ids = np.unique(labels[labels != NOISE])
     found = [
-        _jaccard(ids, labels[rows], relabel(subgraph(graph, rows), rows))
+        _jaccard(ids, labels[rows], relabel(subgraph(graph, rows, empty=empty), rows))
         for rows in samples(graph.n_rows, SHARE, repeats, seed)
     ]
     return _mean(np.array(found).reshape(len(found), len(ids)))
@@ -87,16 +92,27 @@ def samples(n: int, share: float, repeats: int, seed: int) -> Iterator[Int64Arra
         yield np.sort(rng.choice(n, round(share * n), replace=False)).astype(np.int64)
 
 
-def subgraph(graph: NeighborGraph, rows: Int64Array) -> NeighborGraph:
-    """The graph among ``rows (m,)`` alone, ascending positions: the same pairs, fewer a row."""
+def subgraph(
+    graph: NeighborGraph, rows: Int64Array, *, empty: Allocate = np.empty
+) -> NeighborGraph:
+    """The graph among ``rows (m,)`` alone, ascending positions: the same pairs, fewer a row.
+
+    In blocks; its arrays lie where ``empty`` says.
+    """
     place = np.full(graph.n_rows + 1, PADDING, np.int32)  # the last one is that of the padding
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    indices = place[graph.indices[rows]]
-    left: Float32Array = np.where(indices == PADDING, np.inf, graph.distances[rows])
-    order = np.argsort(indices == PADDING, axis=1, kind="stable")
-    kept: Int32Array = np.take_along_axis(indices, order, axis=1)
-    distances: Float32Array = np.take_along_axis(left, order, axis=1).astype(np.float32)
-    return NeighborGraph(kept, distances, graph.metric)
+    shape = (len(rows), graph.n_neighbors)
+    indices, distances = empty(shape, np.int32), empty(shape, np.float32)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        some = rows[start : start + _BLOCK_ROWS]
+        part = slice(start, start + len(some))
+        left: Int32Array = place[graph.indices[some]]
+        away = left == PADDING
+        order = np.argsort(away, axis=1, kind="stable")
+        indices[part] = np.take_along_axis(left, order, axis=1)
+        near = np.where(away, np.inf, graph.distances[some])
+        distances[part] = np.take_along_axis(near, order, axis=1)
+    return NeighborGraph(indices, distances, graph.metric)
 
 
 def _jaccard(ids: Int64Array, before: Int64Array, after: Int64Array) -> Float64Array:

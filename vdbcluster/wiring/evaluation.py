@@ -16,6 +16,7 @@ import numpy as np
 
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
+from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError, UsageError
 from vdbcluster.graph.distance import ON_SPHERE
@@ -27,16 +28,21 @@ from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.aligned import stored_ids
 from vdbcluster.pipeline.cluster import cluster_graph
+from vdbcluster.pipeline.graph_inputs import kept_graph, search_inputs
+from vdbcluster.pipeline.graph_shards import most_neighbors
 from vdbcluster.pipeline.holdout import HoldOut, hold_out
+from vdbcluster.pipeline.journal import begun_run
 from vdbcluster.pipeline.languages import ask_languages, prepared
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_usable
 from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import LabelSink, Observer
 from vdbcluster.quality.report import GraphReport, Spread, graph_report, spread
 from vdbcluster.quality.scores import TruthReport, agreement, truth_report
 from vdbcluster.quality.stability import SHARE, Stability, stability, subgraph
 from vdbcluster.wiring.main_job import Bench, label_settings, open_bench
+from vdbcluster.wiring.searching import searching
 
 REPEATS = 5
 
@@ -144,7 +150,7 @@ def read_rows(bench: Bench) -> Rows:
     return read_usable(
         bench.source,
         bench.observer,
-        memory_bytes=bench.settings.neighbors.memory_mb << 20,
+        room=room_of(bench.settings),
         direction=bench.choice.metric in ON_SPHERE,
         accept_mismatch=bench.settings.write.accept_mismatch,
     ).rows
@@ -162,15 +168,42 @@ def find_graph(bench: Bench, rows: Rows, n_neighbors: int | None = None) -> Subj
         centering(bench.settings, local=bench.choice.local),
         lambda: _languages(bench, rows),
         in_place=bench.choice.local,
-        memory_bytes=bench.settings.neighbors.memory_mb << 20,
+        room=room_of(bench.settings),
     ).points
-    search = bench.search(rows, points)
-    k = n_neighbors or wanted_neighbors(bench.settings, len(rows))
-    graph = neighbor_graph(search, points, metric, k, bench.observer)
-    engine = f"{graph.n_neighbors} by {search.description}, {graph.metric}"
+    k = most_neighbors(len(rows), n_neighbors or wanted_neighbors(bench.settings, len(rows)))
+    if (kept := _kept(bench, rows, points, k)) is not None:
+        graph, engine = kept
+    else:
+        search = bench.search(rows, points)
+        graph = neighbor_graph(search, points, metric, k, bench.observer)
+        engine = search.description
     if not is_compiled():
         bench.observer.note("compiling the clustering stage, once; about ten seconds")
-    return Subject(points, graph, engine)
+    return Subject(points, graph, f"{graph.n_neighbors} by {engine}, {graph.metric}")
+
+
+def _kept(
+    bench: Bench, rows: Rows, points: Float32Array, k: int
+) -> tuple[NeighborGraph, str] | None:
+    """The neighbours that a run has kept, if nothing has changed since, and who found them."""
+    settings, source = bench.settings, bench.source
+    if not settings.scale.reuse:
+        return None
+    begun = begun_run(source.found, source.vector.name, settings, "", {})
+    inputs = search_inputs(
+        begun,
+        bench.choice.metric,
+        searching(bench.choice, source.vector, settings),
+        settings,
+    )
+    unfinished = not bench.choice.local and source.vector.unindexed_rows > 0
+    runs = RunDirectory(settings.run.runs_dir)
+    found = kept_graph(runs, inputs, rows.keys, points, k, unfinished=unfinished)
+    if found is None:
+        return None
+    manifest, graph = found
+    bench.observer.note(f"neighbours: those of run {manifest.run_id}; nothing has changed since")
+    return graph, str(manifest.facts["neighbors"]["engine"])
 
 
 def _languages(bench: Bench, rows: Rows) -> np.ndarray | None:

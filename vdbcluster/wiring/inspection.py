@@ -6,6 +6,8 @@ the result, not an error, so that everything else can still be told.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vdbcluster.adapters.gpu_neighbors import expected_seconds, find_gpu
 from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
@@ -14,19 +16,25 @@ from vdbcluster.adapters.milvus.selection import choose_vector
 from vdbcluster.adapters.milvus.source import MilvusSource
 from vdbcluster.adapters.milvus.writeback import choose_sink
 from vdbcluster.adapters.runs import RunDirectory
+from vdbcluster.adapters.this_machine import ThisMachine
 from vdbcluster.config.settings import FEW_NEIGHBORS, Settings
 from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
-from vdbcluster.graph.distance import ON_SPHERE, prepare
+from vdbcluster.graph.distance import ON_SPHERE, is_narrow, mean_direction, prepare
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.inspection import Estimate, Inspection
 from vdbcluster.model.labels import WriteWay
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.estimate import estimate, likely_walks, time_sample
+from vdbcluster.pipeline.budget import scarce, too_little_disk, too_little_memory
+from vdbcluster.pipeline.estimate import estimate, time_sample
+from vdbcluster.pipeline.needs import Job
 from vdbcluster.pipeline.read import usable
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import NeighborSearch, Observer
+from vdbcluster.wiring.budget import job_of
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
+from vdbcluster.wiring.crew import alone
 from vdbcluster.wiring.main_job import Bench, address, check_text_field, label_settings, selection
 
 
@@ -165,33 +173,48 @@ class _Look:
     def _estimate(self, source: MilvusSource | None, choice: Choice | None, rows: int) -> Estimate:
         if source is None or choice is None:
             return Estimate(memory_mb=0, sampled_rows=0, seconds={})
-        bench = Bench(self._connection, source, self._settings, choice, self._observer)
+        crew = alone(self._settings)
+        bench = Bench(self._connection, source, self._settings, choice, self._observer, crew)
+
+        looked: list[bool] = []
 
         def search(page: Rows) -> tuple[NeighborSearch, Float32Array]:
-            fit, _ = usable(page, direction=choice.metric in ON_SPHERE)
+            on_sphere = choice.metric in ON_SPHERE
+            fit, _ = usable(page, direction=on_sphere)
+            looked.append(on_sphere and is_narrow(mean_direction(fit.vectors)))
             points = prepare(fit.vectors, choice.metric)
             return bench.search(fit, points), points
 
-        k = wanted_neighbors(self._settings, rows)
-        smoothed = recipe(self._settings, rows, k).smooth == "spectral"
-        walks = likely_walks(rows) if smoothed else 0
+        job = job_of(self._settings, self._connection, source, choice, rows)
+        k, walks = job.n_neighbors, job.walks
         scanned = _scanned(rows) if choice.local else None
         sample = (
-            time_sample(source, search, rows, k, scanned_rows=scanned, walks=walks)
+            time_sample(
+                source,
+                search,
+                rows,
+                k,
+                scanned_rows=scanned,
+                walks=walks,
+                resamples=job.resamples,
+                audited=self._settings.neighbors.audit,
+            )
             if rows
             else (0, {})
         )
         if choice.engine == "gpu" and sample[0]:  # a sample's size tells nothing about a GPU
             sample[1]["neighbours"] = expected_seconds(find_gpu(), rows, source.vector.dim, k)
-        return estimate(
-            rows,
-            source.vector.dim,
-            k,
-            self._settings.neighbors.memory_mb,
-            embedded=self._connection.address.is_file,
-            sample=sample,
-            walks=walks,
-        )
+        job = replace(job, centered=job.centered and any(looked or [True]))
+        self._look_at_budget(job)
+        return estimate(job, room_of(self._settings), sample)
+
+    def _look_at_budget(self, job: Job) -> None:
+        machine, settings = ThisMachine(), self._settings
+        short = too_little_memory(job, settings) or too_little_disk(job, settings, machine)
+        if short:
+            self._problems.append(short)
+        elif settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):
+            self._remarks.append(told)
 
 
 def _scanned(rows: int) -> int:

@@ -39,6 +39,7 @@ from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.plan import plan_labels
 from vdbcluster.pipeline.read import check_same, read_usable
 from vdbcluster.pipeline.recipe import wanted_neighbors
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.pipeline.write import write_labels
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.main_job import Bench, open_bench
@@ -148,7 +149,7 @@ class Collection:
         selected = read_usable(
             bench.source,
             bench.observer,
-            memory_bytes=bench.settings.neighbors.memory_mb << 20,
+            room=room_of(bench.settings),
             direction=bench.choice.metric in ON_SPHERE,
             accept_mismatch=bench.settings.write.accept_mismatch,
         )
@@ -184,7 +185,7 @@ class Collection:
         """
         bench = self._bench
         check_same(bench.source, bench.source.found)
-        sink = bench.sink(dry_run=False)
+        sink = bench.paced(bench.sink(dry_run=False))
         if sink.way.stale:
             bench.observer.warn(sink.way.stale)
         plan = plan_labels(rows, clustering, sink.stored(), new_run_id())

@@ -39,6 +39,7 @@ from vdbcluster.pipeline.copies import texts_of
 from vdbcluster.pipeline.layout import run_layout
 from vdbcluster.pipeline.map_view import map_view
 from vdbcluster.pipeline.members import Members, run_members
+from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import Observer
 from vdbcluster.wiring.explaining import named_field
 from vdbcluster.wiring.history import clustered_run
@@ -117,7 +118,7 @@ def _view(
 ) -> tuple[MapView, list[str]]:
     named = named_field(manifest, then)
     check_text_field(adapters.profile, named)
-    members = run_members(adapters, manifest, observer, then.neighbors.memory_mb << 20)
+    members = run_members(adapters, manifest, observer, room_of(then))
     layout = run_layout(adapters, manifest, members, then, observer)
     explanation = _explanation(adapters, manifest)
     catalogue = adapters.catalogue().read() if adapters.catalogue else None

@@ -2,7 +2,8 @@
 
 In: a manifest, the settings of now. Out: ``Settings`` of the run, on the server of now.
 Promise: who to ask, by which token and how patiently is said now (or by the record, where the
-address was left out); everything that decides what is written is as it was recorded.
+address was left out), and so is how fast to write; everything that decides what is written is as it
+was recorded.
 """
 
 from __future__ import annotations
@@ -41,5 +42,8 @@ def recorded_settings(manifest: RunManifest, now: Settings) -> Settings:
         ) from error
     recorded = load_settings(sections)
     update = {name: getattr(recorded, name) for name in sections} | {"milvus": known}
+    if "rate" in now.write.model_fields_set:
+        write = recorded.write.model_copy(update={"rate": now.write.rate})
+        update["write"] = write
     of_map = now.map.model_copy(update={"write": written})  # the rest is about a picture of now
     return now.model_copy(update=update | {"map": of_map})

@@ -164,6 +164,13 @@ class MilvusSource:
         for partition, rows in self._scan((self._vector.name,), size):
             yield self._vector_page(rows, partition)
 
+    def part(self, where: str, partition: str) -> Iterator[VectorPage]:
+        """Those pages of a partition whose rows also satisfy ``where``."""
+        size = decode.bytes_per_vector(self._vector) + 16
+        self._catch_up()
+        for rows in self._scan_partition(partition, (self._vector.name,), size, where):
+            yield self._vector_page(rows, partition)
+
     def rows(self, fields: Sequence[str], row_bytes: int) -> Iterator[list[Any]]:
         """All rows with these output fields, page by page as the client gives them.
 
@@ -247,21 +254,26 @@ class MilvusSource:
         names = {name for rows in pages for row in rows for name in row}
         return tuple(sorted(names - {self._profile.key.name}))
 
-    def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
-        chosen = self.selection
-        rows = page_rows(size, self._page_bytes)
+    def keys_by_partition(self) -> Iterator[tuple[str, Iterator[Keys]]]:
+        """The keys of all rows, vector or not, page by page; also of partitions without rows."""
         self._catch_up()
         for partition in self._partitions():
-            scan = Scan(
-                chosen.collection,
-                self._profile.identity,
-                self._profile.key,
-                fields,
-                chosen.where,
-                partition,
-            )
-            for page in read_pages(self._connection, scan, rows):
+            pages = self._scan_partition(partition, (), 16)
+            yield partition, (decode.keys_of(page, self._profile.key) for page in pages)
+
+    def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
+        self._catch_up()
+        for partition in self._partitions():
+            for page in self._scan_partition(partition, fields, size):
                 yield partition, page
+
+    def _scan_partition(
+        self, partition: str, fields: tuple[str, ...], size: int, within: str = ""
+    ) -> Iterator[list[Any]]:
+        name, found = self.selection.collection, self._profile
+        where = both(within, self.selection.where)
+        scan = Scan(name, found.identity, found.key, fields, where, partition)
+        return read_pages(self._connection, scan, page_rows(size, self._page_bytes))
 
     def _catch_up(self) -> None:
         """Have everything that was written before be seen by what is read now.

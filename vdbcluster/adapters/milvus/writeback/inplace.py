@@ -171,9 +171,10 @@ class InPlaceSink(ABC):
     def remove(self, batch: LabelBatch) -> int:  # noqa: ARG002 - labels go with their rows
         return 0
 
-    def finish(self) -> Keys:
+    def finish(self, also: Keys | None = None) -> Keys:
         """Flush once; a scalar index on the label, where it is a column."""
         target = self._target
+        self._untouched &= also is None or not also.size
         target.milvus.ask(
             f"flushing {target.name!r}",
             lambda client, limit: client.flush(target.name, timeout=limit),

@@ -98,6 +98,18 @@ def choose_sink(
     return _build(name, reason, facts, selection, dry_run)
 
 
+def sink_of_way(
+    milvus: MilvusConnection, selection: Selection, settings: LabelSettings, way: WriteWay
+) -> LabelSink:
+    """Another sink of a way that ``choose_sink`` has found, after that one was prepared.
+
+    For processes that write beside the one which chose: nothing is tried, so nothing is written.
+    """
+    facts = _look(milvus, selection, settings, dry_run=True)
+    selection = replace(selection, collection=facts.target.name)
+    return _build(way.name, way.reason, facts, selection, dry_run=True)
+
+
 def _look(
     milvus: MilvusConnection, selection: Selection, settings: LabelSettings, dry_run: bool
 ) -> _Facts:

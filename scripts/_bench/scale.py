@@ -1,0 +1,207 @@
+"""What ``scripts/bench_scale`` measures: whole runs by stage, peers on vectors, the rule.
+
+In: a server's address, sizes, options. Out: plain dictionaries, ready for JSON. Each run is a
+process of its own with bounded time; one that fails or is stopped says so under ``note``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts._bench import grown
+from scripts._bench.cases import failure
+from scripts._bench.process import run
+from scripts._bench.table import Table
+from scripts._bench.vectors import DIM
+from vdbcluster.pipeline import cost
+
+CHILD = Path(__file__).with_name("scale_child.py")
+PEERS = ("EVoC", "fast_hdbscan")
+FACTS = ("read", "neighbors", "audit", "clustering", "memory", "write", "way")
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run of the command line on ``scale_<n>``: ``options`` are those of ``vdbcluster run``."""
+
+    uri: str
+    work: Path
+    seed: int
+    limit: float
+    options: tuple[str, ...]
+
+    def measure(self, n: int, method: str) -> Result:
+        """Seconds and MiB by stage, as the manifest tells them, and of the process as a whole."""
+        runs = self.work / "runs"
+        shutil.rmtree(runs, ignore_errors=True)
+        argv = [str(Path(sys.executable).parent / "vdbcluster"), "run", "--yes", "--load"]
+        argv += ["--uri", self.uri, "--collection", name_of(n), "--runs-dir", str(runs)]
+        argv += ["--seed", str(self.seed), "--method", method, *self.options]
+        outcome = run(argv, self.limit, self.work)
+        found = sorted(runs.glob("*/manifest.json"))
+        manifest = json.loads(found[-1].read_text()) if found else {"facts": {}, "seconds": {}}
+        seconds = manifest["seconds"]
+        told = {
+            "n": n,
+            "method": method,
+            "total": outcome.wall,
+            "cpu": outcome.cpu,
+            "peak_mb": outcome.peak_mb,
+            "load": outcome.load,
+            "seconds": seconds | {"other": round(outcome.wall - sum(seconds.values()), 3)},
+            "disk_mb": round(sum(f.stat().st_size for f in runs.rglob("*") if f.is_file()) / 1e6),
+            "facts": {name: manifest["facts"].get(name) for name in FACTS},
+        }
+        return told | failure(outcome)
+
+
+def name_of(n: int) -> str:
+    """The collection of ``n`` rows."""
+    return f"scale_{n}"
+
+
+def peer(python: str, who: str, vectors: Path, n: int, limit: float) -> Result:
+    """One clusterer on the first ``n`` vectors of the file."""
+    outcome = run([python, str(CHILD), str(vectors), str(n), who], limit, vectors.parent)
+    measured = {"who": who, "n": n, "wall": outcome.wall, "cpu": outcome.cpu}
+    memory = {"peak_mb": outcome.peak_mb, "vectors_mb": round(n * DIM * 4 / 1e6)}
+    return measured | memory | outcome.last_line() | failure(outcome)
+
+
+def vectors_in(path: Path, n: int, seed: int) -> Path:
+    """The file of the first ``n`` vectors of the rule; made where it is missing."""
+    if not path.exists():
+        half = path.with_suffix(".half")
+        held = np.lib.format.open_memmap(half, "w+", np.float32, (n, DIM))
+        for start, rows in grown.batches(n, seed):
+            held[start : start + len(rows)] = rows
+        held.flush()
+        half.rename(path)
+    return path
+
+
+def by_stage(results: list[Result]) -> Table:
+    """A line for each run, a column for each stage."""
+    stages = [stage for stage in cost.SHAPES if any(stage in r["seconds"] for r in results)]
+    head = ("rows", "method", *stages, "total s", "CPU s", "own MiB", "files MiB", "peak MB")
+    lines = []
+    for r in results:
+        memory = r["facts"].get("memory") or {}
+        seconds = [f"{r['seconds'][s]:.1f}" if s in r["seconds"] else "-" for s in stages]
+        peaks = [str(memory.get(name, "-")) for name in ("peak_mb", "files_mb")]
+        totals = [f"{r['total']:.0f}", f"{r['cpu']:.0f}", *peaks, f"{r['peak_mb']:.0f}"]
+        lines.append((f"{r['n']:,}", r["method"], *seconds, *totals))
+    notes = tuple(f"{r['n']:,} {r['method']}: {r['note']}" for r in results if "note" in r)
+    return Table("Whole runs, seconds by stage", head, tuple(lines), notes)
+
+
+def load_of(result: Result, dim: int = DIM) -> cost.Load:
+    """What a measured run was asked to do."""
+    found = result["facts"].get("neighbors") or {}
+    told = str(found.get("engine", ""))
+    kinds = {"HNSW": "graph", "every pair": "exact", "faiss": "local"}
+    engine: Any = next((kind for word, kind in kinds.items() if word in told), "cells")
+    return cost.Load(result["n"], dim, found.get("n_neighbors", 50), result["method"], engine)
+
+
+def prediction(results: list[Result], fit_rows: int) -> list[tuple[Table, cost.Rates]]:
+    """For each method: rates from the runs of at most ``fit_rows``, and each larger run by them."""
+    told: list[tuple[Table, cost.Rates]] = []
+    good = [r for r in results if "note" not in r]
+    for method in sorted({r["method"] for r in good}):
+        small = [r for r in good if r["method"] == method and r["n"] <= fit_rows]
+        large = [r for r in good if r["method"] == method and r["n"] > fit_rows]
+        if len({r["n"] for r in small}) < 2:
+            continue
+        rates = cost.fitted([(load_of(r), r["seconds"]) for r in small])
+        told += [(_compared(r, cost.seconds(load_of(r), rates)), rates) for r in [*small, *large]]
+    return told
+
+
+def _compared(result: Result, predicted: dict[str, float]) -> Table:
+    off = cost.within(predicted, result["seconds"])
+    lines = [
+        (stage, f"{predicted[stage]:.1f}", f"{result['seconds'][stage]:.1f}", f"{off[stage]:+.0%}")
+        for stage in off
+    ]
+    total = sum(predicted.values())
+    lines.append(
+        ("all", f"{total:.1f}", f"{result['total']:.1f}", f"{total / result['total'] - 1:+.0%}")
+    )
+    title = f"{result['n']:,} rows, {result['method']}: predicted and measured seconds"
+    return Table(title, ("stage", "predicted", "measured", "off"), tuple(lines))
+
+
+def of_peers(results: list[Result]) -> Table:
+    """Ratios to the first line of the same number of rows that ended."""
+    head = (
+        "rows",
+        "who",
+        "seconds",
+        "CPU s",
+        "peak MB",
+        "clusters",
+        "noise",
+        "time",
+        "CPU",
+        "memory",
+    )
+    lines = []
+    for r in results:
+        base = next((b for b in results if b["n"] == r["n"] and "note" not in b), None)
+        ratios = ("-", "-", "-")
+        if base is not None and "seconds" in r:
+            ratios = (
+                f"{r['seconds'] / base['seconds']:.2f}",
+                f"{r['cpu'] / base['cpu']:.2f}",
+                f"{(r['peak_mb'] - r['vectors_mb']) / (base['peak_mb'] - base['vectors_mb']):.2f}",
+            )
+        measured = (f"{r['seconds']:.1f}" if "seconds" in r else f"> {r['wall']:.0f}",)
+        counted = (f"{r.get('clusters', '-')}", f"{r['noise']:.0%}" if "noise" in r else "-")
+        sizes = (f"{r['cpu']:.0f}", f"{r['peak_mb']:.0f}")
+        lines.append((f"{r['n']:,}", r["who"], *measured, *sizes, *counted, *ratios))
+    notes = (
+        "time, CPU, memory: times that of the first line of these rows; memory beyond the vectors.",
+        *(f"{r['n']:,} {r['who']}: {r['note']}" for r in results if "note" in r),
+    )
+    return Table("From vectors to labels, no database", head, tuple(lines), notes)
+
+
+def rule_kept(seed: int, small: int = 5000, probes: int = 1500) -> Table:
+    """Rows grown from ``small`` base rows against as many real ones: distances to neighbours."""
+    from vdbcluster.graph.exact import exact_neighbors
+
+    root = grown.real(seed)
+    n = len(root.points)
+    few = grown.rooted(root.points[:small])
+    which = np.random.default_rng(seed).choice(n, probes, replace=False)
+    lines = []
+    for name, points in (
+        (f"{n:,} real", root.points),
+        (f"{n:,} grown from {small:,} real", grown.rows(0, n, seed, few)),
+        (f"{small:,} real", few.points),
+    ):
+        probed = which[which < len(points)] if len(points) < n else which
+        _, far = exact_neighbors(points, probed, 50, "chord")
+        dimension = -1 / np.log(np.maximum(far[:, :-1], 1e-6) / np.maximum(far[:, -1:], 1e-6)).mean(
+            1
+        )
+        parts = [_quartiles(far[:, k - 1]) for k in (1, 10, 50)]
+        lines.append((name, *parts, _quartiles(dimension, 1)))
+    head = ("rows", "nearest", "10th", "50th", "dimension")
+    note = (
+        "Quartiles of chord distances; of the local dimension (maximum likelihood, 50 neighbours)."
+    )
+    return Table("The rule against real embeddings", head, tuple(lines), (note,))
+
+
+def _quartiles(values: Any, digits: int = 2) -> str:
+    return " ".join(f"{q:.{digits}f}" for q in np.quantile(values, [0.25, 0.5, 0.75]))

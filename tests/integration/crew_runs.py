@@ -1,0 +1,78 @@
+"""Runs on the command line with workers, and what they have planned.
+
+In: a folder, arguments of ``vdbcluster``. Out: the process; the plan that it has recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from vdbcluster.adapters.runs import RunDirectory
+
+TIMEOUT = 500
+
+
+def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """``vdbcluster`` with these arguments, records in ``folder/runs``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "vdbcluster.cli.main", *arguments, "--runs-dir", "runs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")},
+    )
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """The same to its end, which must be good; what it said on the way."""
+    process = begin(folder, *arguments)
+    _, told = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, told
+    return told
+
+
+def plan(folder: Path) -> dict[str, NDArray[Any]]:
+    """What the newest run of ``folder`` would write or has written, by name; ids of runs apart."""
+    runs = RunDirectory(folder / "runs")
+    arrays = runs.load_arrays(max(run.run_id for run in runs.every()))
+    return {name: array for name, array in arrays.items() if "run_ids" not in name}
+
+
+def same(found: dict[str, NDArray[Any]], whole: dict[str, NDArray[Any]]) -> None:
+    """To the last bit."""
+    assert found.keys() == whole.keys()
+    for name, array in whole.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array, equal_nan=array.dtype.kind == "f"), name
+
+
+def pieces(folder: Path, pattern: str) -> list[Path]:
+    """Finished pieces below the work folder of ``folder``."""
+    return list((folder / "runs" / "work").glob(f"*/{pattern}"))
+
+
+def wait_for_piece(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+    """Until there is one; the run must not have ended before."""
+    deadline = time.monotonic() + TIMEOUT
+    while not pieces(folder, pattern):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Processes that work for a run."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in below if "spawn_main" in " ".join(child.cmdline())]

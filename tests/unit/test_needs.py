@@ -1,0 +1,143 @@
+"""What a run takes of memory and disk, and what is refused for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.silent import Listener
+from vdbcluster.config.settings import Settings
+from vdbcluster.errors import RefusedError
+from vdbcluster.pipeline.budget import check_budget
+from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes, peak_bytes
+from vdbcluster.pipeline.room import SHARE, Room
+from vdbcluster.ports.machine import UnknownMachine
+
+PLENTY = Room(1 << 60)
+MEASURED = {
+    "870 x 384, a Lite file, auto": (
+        Job(n_rows=870, dim=384, n_neighbors=29, walks=24, soft=True, local=True, embedded=True),
+        252,
+    ),
+    "870 x 768, a Lite file, hdbscan": (
+        Job(n_rows=870, dim=768, n_neighbors=50, local=True, embedded=True),
+        293,
+    ),
+    "3,684 x 384, a Lite file, auto": (
+        Job(n_rows=3684, dim=384, n_neighbors=50, walks=31, soft=True, local=True, embedded=True),
+        370,
+    ),
+    "20,000 x 384, a Lite file, auto": (
+        Job(n_rows=20_000, dim=384, n_neighbors=50, walks=64, soft=True, local=True, embedded=True),
+        774,
+    ),
+    "20,000 x 384, a server of Lite, hdbscan": (
+        Job(n_rows=20_000, dim=384, n_neighbors=50, local=True),
+        385,
+    ),
+    "20,000 x 384, a server, auto": (
+        Job(n_rows=20_000, dim=384, n_neighbors=50, walks=64, soft=True, local=True),
+        376,
+    ),
+    "200,000 x 50, a server of Lite, hdbscan": (
+        Job(n_rows=200_000, dim=50, n_neighbors=50, local=True, index=9 << 20),
+        497,
+    ),
+    "870 x 384, a server of Lite, auto": (
+        Job(n_rows=870, dim=384, n_neighbors=29, walks=24, soft=True, local=True),
+        182,
+    ),
+}
+"""MiB of our own at the peak, by ``scripts/bench_estimate``."""
+
+jobs = st.builds(
+    Job,
+    n_rows=st.integers(1, 10**8),
+    dim=st.integers(1, 2048),
+    n_neighbors=st.integers(1, 100),
+    walks=st.integers(0, 256),
+    soft=st.booleans(),
+    local=st.booleans(),
+    index=st.integers(0, 10**9),
+    centered=st.booleans(),
+    embedded=st.booleans(),
+    text_keys=st.booleans(),
+)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_rule_is_within_a_quarter_of_what_was_measured(name: str) -> None:
+    job, measured = MEASURED[name]
+    assert abs(peak_bytes(job, Room(512 << 20)) / MIB / measured - 1) < 0.25
+
+
+@given(jobs, st.integers(0, 10**10))
+def test_more_rows_never_take_less_and_files_never_take_memory(job: Job, bound: int) -> None:
+    more = replace(job, n_rows=job.n_rows + 1000)
+    at_once, spilled = memory_bytes(job, PLENTY), memory_bytes(job, Room(bound))
+    assert all(spilled[stage] <= at_once[stage] for stage in at_once)
+    assert all(memory_bytes(more, PLENTY)[stage] >= at_once[stage] for stage in at_once)
+    assert disk_bytes(job, Room(bound))["meanwhile"] >= disk_bytes(job, PLENTY)["meanwhile"]
+    assert disk_bytes(more, PLENTY)["record"] > disk_bytes(job, PLENTY)["record"]
+
+
+def test_a_million_rows_fit_in_8_gb_and_200_000_in_2() -> None:
+    million = Job(n_rows=10**6, dim=384, n_neighbors=50, walks=32, soft=True)
+    assert peak_bytes(million, Room(8 * 10**9 // SHARE)) < 4 * 10**9
+    some = replace(million, n_rows=200_000, walks=83)
+    assert peak_bytes(some, Room(2 * 10**9 // SHARE)) < 1.5 * 10**9
+
+
+class Small(UnknownMachine):
+    """A machine with this much of everything."""
+
+    def __init__(self, disk: int | None = None, memory: int | None = None) -> None:
+        self.disk, self.memory = disk, memory
+
+    def free_disk(self, folder: Path) -> int | None:
+        return self.disk
+
+    def free_memory(self) -> int | None:
+        return self.memory
+
+
+JOB = Job(n_rows=5_000_000, dim=768, n_neighbors=50, walks=32, soft=True)
+
+
+def settings(folder: Path, limit: str = "auto") -> Settings:
+    return Settings.model_validate(
+        {"run": {"runs_dir": str(folder)}, "scale": {"memory_limit": limit}}
+    )
+
+
+def test_too_little_memory_is_one_line_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError) as told:
+        check_budget(JOB, settings(tmp_path, "2GB"), Small(), Listener())
+    line = str(told.value)
+    assert "\n" not in line
+    assert "1,907 MiB" in line
+    need = peak_bytes(JOB, Room(2 * 10**9 // SHARE)) // MIB
+    assert f"about {need:,} MiB" in line
+    assert "--method hdbscan" in line
+    check_budget(JOB, settings(tmp_path, "64GB"), Small(), Listener())
+
+
+def test_too_little_disk_is_one_line_with_both_numbers(tmp_path: Path) -> None:
+    need = sum(disk_bytes(JOB, Room(512 << 20)).values())
+    with pytest.raises(RefusedError) as told:
+        check_budget(JOB, settings(tmp_path), Small(disk=need - 1), Listener())
+    assert f"{need // MIB:,} MiB" in str(told.value)
+    assert f"{(need - 1) // MIB:,} MiB are free" in str(told.value)
+    check_budget(JOB, settings(tmp_path), Small(disk=need), Listener())
+
+
+def test_without_a_limit_a_small_machine_is_warned_of(tmp_path: Path) -> None:
+    heard = Listener()
+    check_budget(JOB, settings(tmp_path), Small(memory=1 << 30), heard)
+    assert ["--memory-limit" in line for line in heard.warnings] == [True]
+    check_budget(JOB, settings(tmp_path), Small(memory=1 << 40), heard)
+    assert len(heard.warnings) == 1

@@ -1,0 +1,72 @@
+"""``WorkPlace`` in a folder of this machine or in an object store: one folder for each work.
+
+In: a path, or a URL that fsspec knows. Out: ``ShardFiles`` by name.
+Promise: of what lies there, only pieces of ours in folders named by us are ever removed; another
+process may use, finish or drop the same work at the same time.
+
+    place = WorkFolders("vdbcluster-runs/work")
+    place.store("3f2a...-9c01...").save("graph-00000", arrays)
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import fsspec
+
+from vdbcluster.adapters.shard_files import ShardFiles
+from vdbcluster.errors import UsageError, VdbclusterError
+
+_NAME = re.compile(r"[0-9a-f]{8,32}-[0-9a-f]{32}")
+"""Of folders that ``clear`` may look into."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFolders:
+    """See ``ports.work``. ``UsageError`` at the first call if fsspec does not know the URL."""
+
+    url: str
+
+    def store(self, name: str) -> ShardFiles:
+        return ShardFiles(f"{self.url.rstrip('/')}/{name}")
+
+    def clear(self, stem: str, keep: str, seconds: float) -> None:
+        files, root = self._root()
+        try:
+            folders = files.ls(root, detail=False) if files.isdir(root) else []
+            for folder in folders:
+                name = str(folder).rstrip("/").rpartition("/")[2]
+                ours = _NAME.fullmatch(name) and name.startswith(stem) and name != keep
+                if ours and time.time() - _last_write(files, folder) > seconds:
+                    self.store(name).drop()
+        except OSError as error:
+            raise VdbclusterError(
+                f"unfinished work in {self.url} cannot be cleared ({error}); remove what is old "
+                "there by hand"
+            ) from error
+
+    def _root(self) -> tuple[Any, str]:
+        try:
+            files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise UsageError(f"pieces cannot be kept in {self.url}: {error}") from error
+        return files, root.rstrip("/")
+
+
+def _last_write(files: Any, folder: str) -> float:
+    """Of the newest file in it, in seconds since 1970; 0 where there is none, or it is gone."""
+    with suppress(FileNotFoundError):
+        return max(map(_written, files.ls(folder, detail=True)), default=0.0)
+    return 0.0
+
+
+def _written(info: Mapping[str, Any]) -> float:
+    """File systems name it differently: a number on this machine, a date in an object store."""
+    found = info.get("mtime", info.get("LastModified", info.get("created", time.time())))
+    return found.timestamp() if isinstance(found, datetime) else float(found)

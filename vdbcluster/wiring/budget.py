@@ -1,0 +1,46 @@
+"""What a run of these settings on this collection is asked to do, for ``pipeline.needs``.
+
+In: settings, what was opened and chosen, the number of rows. Out: ``Job``.
+"""
+
+from __future__ import annotations
+
+from vdbcluster.adapters.local_index import index_bytes, shape_for
+from vdbcluster.adapters.local_neighbors import EXACT_ROWS
+from vdbcluster.adapters.milvus.client import MilvusConnection
+from vdbcluster.adapters.milvus.source import MilvusSource
+from vdbcluster.config.settings import Settings
+from vdbcluster.graph.distance import ON_SPHERE
+from vdbcluster.pipeline.estimate import likely_walks
+from vdbcluster.pipeline.needs import Job
+from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
+from vdbcluster.wiring.choice import Choice
+
+
+def job_of(
+    settings: Settings,
+    connection: MilvusConnection,
+    source: MilvusSource,
+    choice: Choice,
+    rows: int,
+) -> Job:
+    """Nobody has looked at the vectors yet: where ``auto`` would centre them it is assumed to."""
+    k = min(wanted_neighbors(settings, rows), max(1, rows - 1))
+    chosen, dim = recipe(settings, rows, k), source.vector.dim
+    center = centering(settings, local=choice.local)
+    local = choice.engine == "local"
+    cells = local and rows > EXACT_ROWS and not settings.cluster.certify
+    return Job(
+        n_rows=rows,
+        dim=dim,
+        n_neighbors=k,
+        walks=likely_walks(rows) if chosen.smooth == "spectral" else 0,
+        soft=chosen.soft,
+        resamples=settings.cluster.resamples,
+        local=local,
+        index=index_bytes(shape_for(rows, dim, 1 << 62)) if cells else 0,
+        centered=center != "none" and choice.metric in ON_SPHERE,
+        embedded=connection.address.is_file,
+        text_keys=source.found.key.type == "VARCHAR",
+        keep_graph=settings.run.keep_graph,
+    )

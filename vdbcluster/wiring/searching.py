@@ -1,0 +1,32 @@
+"""What the answers of a neighbour search depend on, beside the rows and how many are asked for.
+
+In: the choice of engine, the vector field, settings. Out: plain JSON values, for the key of the
+graph. Promise: two searches that may answer differently differ here; what only makes them faster
+(threads, batches, memory) does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vdbcluster.config.settings import Settings
+from vdbcluster.model.collection import VectorField
+from vdbcluster.wiring.choice import Choice
+
+
+def searching(choice: Choice, vector: VectorField, settings: Settings) -> dict[str, Any]:
+    """Engine and effort; where Milvus searches, its index with all of its parameters."""
+    found: dict[str, Any] = {
+        "engine": choice.engine,
+        "effort": settings.neighbors.effort,
+        "exact": settings.cluster.certify,
+    }
+    if choice.local:
+        return found
+    params = {str(name): str(value) for name, value in sorted(vector.index_params.items())}
+    return found | {
+        "index": vector.index,
+        "params": params,
+        "metric": vector.metric,
+        "type": vector.type,
+    }

@@ -17,7 +17,7 @@ import fsspec.implementations.memory
 import numpy as np
 import pytest
 
-from vdbcluster.adapters import npy
+from vdbcluster.adapters import npy, shard_files
 from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.ports.shards import ShardStore
@@ -251,13 +251,26 @@ def test_a_store_that_cannot_be_reached_is_one_line() -> None:
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ShardFiles(str(tmp_path))
     # What the store writes beside its place goes to a device that is full.
-    (tmp_path / f".x.npy.{os.getpid()}").symlink_to("/dev/full")
-    (tmp_path / f".x.npz.{os.getpid()}").symlink_to("/dev/full")
+    (tmp_path / f".x.npy.{os.getpid()}{shard_files._MACHINE}").symlink_to("/dev/full")
+    (tmp_path / f".x.npz.{os.getpid()}{shard_files._MACHINE}").symlink_to("/dev/full")
     with pytest.raises(VdbclusterError, match="No space left"):
         store.save_matrix("x", np.zeros((1 << 20,)))
     with pytest.raises(VdbclusterError, match="No space left"):
         store.save("x", {"a": np.zeros((1 << 20,))})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_machine_may_write_the_same_piece_under_the_same_process_number(
+    tmp_path: Path,
+) -> None:
+    theirs = tmp_path / f".x.npz.{os.getpid()}"
+    theirs.write_bytes(b"half")
+    store = ShardFiles(str(tmp_path))
+    store.save("x", {"a": np.arange(3)})
+    assert theirs.read_bytes() == b"half"
+    (tmp_path / f".y.npz.{os.getpid()}{shard_files._MACHINE}").write_bytes(b"left by a killed one")
+    store.drop()
+    assert not tmp_path.exists()
 
 
 SAVING = """

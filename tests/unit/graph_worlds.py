@@ -102,6 +102,7 @@ class World:
     before: Callable[[], object] = lambda: None
     asked: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     exact_rows: int = 30_000
     pieces: int = 5
 
@@ -133,7 +134,7 @@ class World:
                 replace(self.adapters(), **changes), how, listener, run_id=run_id, versions={}
             )
         finally:
-            self.notes = listener.notes
+            self.notes, self.warnings = listener.notes, listener.warnings
 
     def work(self) -> list[str]:
         """What lies in the folder of unfinished work."""

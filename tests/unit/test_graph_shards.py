@@ -248,11 +248,17 @@ def other_shape(place: Path) -> None:
     np.savez(place, indices=np.zeros((3, 9), np.int32), distances=np.zeros((3, 9), np.float32))
 
 
+def other_rows(place: Path) -> None:
+    with np.load(place) as held:
+        moved = dict(held) | {"start": np.array(290)}
+    np.savez(place, **moved)
+
+
 def other_fields(place: Path) -> None:
     np.savez(place, rows=np.zeros(3))
 
 
-@pytest.mark.parametrize("damage", [cut_off, one_bit, other_shape, other_fields])
+@pytest.mark.parametrize("damage", [cut_off, one_bit, other_shape, other_rows, other_fields])
 def test_a_damaged_piece_is_searched_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     points, bounds = some_rows("chord"), [0, 100, 300, 700]
     search = LocalNeighbors(points, "chord")

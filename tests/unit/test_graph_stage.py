@@ -15,10 +15,13 @@ from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.config.settings import Settings, load_settings
+from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.collection import VectorField
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.pipeline import cluster
 from vdbcluster.pipeline.graph_record import GRAPH, recorded_graph
+from vdbcluster.pipeline.graph_stage import Found, GraphStage
+from vdbcluster.pipeline.room import Room
 from vdbcluster.pipeline.smooth_stage import SMOOTHED
 
 PLAIN = settings()
@@ -89,6 +92,78 @@ def test_the_smoothed_graph_is_taken_where_it_was_smoothed_in_the_same_way(
     damaged.write_bytes(damaged.read_bytes()[:-300])
     world.run("sixth", PLAIN)
     assert len(smoothed) == 5
+
+
+def test_what_was_smoothed_of_another_search_with_the_same_key_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = made(tmp_path)
+    runs = RunDirectory(tmp_path)
+
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "smoothed", dies)
+        with pytest.raises(Killed):
+            world.run("killed", settings(reuse=False))
+    assert (runs.having(GRAPH), runs.having(SMOOTHED)) == (("killed",), ("first",))
+    second = world.run("second", PLAIN)
+    assert second.facts["neighbors"]["run"] == "killed"
+    assert second.facts["smoothed"] != runs.load("first").facts["smoothed"]
+    assert runs.having(SMOOTHED) == ("second",)
+
+
+def test_what_is_kept_lies_where_large_arrays_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[NeighborGraph] = []
+    real = cluster.extracted
+
+    def looked(graph: NeighborGraph, *rest: object) -> object:
+        seen.append(graph)
+        return real(graph, *rest)
+
+    world = made(tmp_path)
+    for module in ("graph_stage", "planning"):
+        monkeypatch.setattr(f"vdbcluster.pipeline.{module}.room_of", lambda _: Room(8, tmp_path))
+    monkeypatch.setattr(cluster, "extracted", looked)
+    find = GraphStage.find
+
+    def found(stage: GraphStage, *rest: object) -> Found:
+        of = find(stage, *rest)
+        seen.append(of.graph)
+        return of
+
+    monkeypatch.setattr(GraphStage, "find", found)
+    assert world.run("second", PLAIN).facts["neighbors"]["from"] == "kept"
+    assert len(seen) == 2
+    for graph in seen:
+        assert isinstance(graph.indices, np.memmap)
+        assert isinstance(graph.distances, np.memmap)
+
+
+def test_a_search_that_fails_is_not_hidden_where_nothing_is_to_be_reused(tmp_path: Path) -> None:
+    world = made(tmp_path)
+
+    def fails() -> None:
+        raise VdbclusterError("the server is gone")
+
+    world.before = fails
+    with pytest.raises(VdbclusterError, match="the server is gone"):
+        world.run("second", settings(reuse=False))
+
+
+def test_pieces_that_cannot_be_dropped_do_not_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise VdbclusterError("read only")
+
+    monkeypatch.setattr(WorkFolders, "clear", refused)
+    world = World(MemoryCollection(blobs()), tmp_path)
+    assert world.run("first", PLAIN).state == "written"
+    assert any("left behind: read only" in told for told in world.warnings)
 
 
 def test_an_audit_of_more_rows_is_made(tmp_path: Path) -> None:

@@ -45,6 +45,20 @@ def test_an_index_built_before_the_first_batch_does_not_count(batch: int) -> Non
     assert "after it" in found["notes"][0]
 
 
+@pytest.mark.parametrize("kept", [0, 20_000])
+def test_nor_does_it_after_pieces_of_an_earlier_search(kept: int) -> None:
+    heard, clock, facts = Listener(), Clock(), dict[str, Any]()
+    observer = foretelling(heard, {}, facts, clock)
+    with observer.stage("neighbours", 100_000) as progress:
+        progress.advance(kept)
+        for first in (True, *[False] * 15):
+            clock.now += 500.0 if first else 20.0
+            progress.advance(0)  # whoever waits for others says so now and then
+            progress.advance(4_000)
+    batches_left = (100_000 - kept) // 4_000 - 3
+    assert facts["forecast"]["search_seconds_left"] == batches_left * 20.0
+
+
 def test_what_is_left_is_what_then_passes() -> None:
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
     observer = foretelling(heard, {}, facts, clock)

@@ -136,6 +136,15 @@ def test_rows_that_cannot_be_compared_are_left_out() -> None:
     assert (anywhere.keys.tolist(), gone) == ([0, 1, 4], 2)
 
 
+def test_what_is_left_of_vectors_in_a_file_lies_in_a_file() -> None:
+    vectors = np.array([[1, 0], [0, 0], [0, 2]], np.float32)
+    given_pages = [VectorPage(np.arange(3), vectors, "_default")]
+    found = read_usable(Pages(given_pages), Listener(), room=Room(8), direction=True)
+    assert found.rows.keys.tolist() == [0, 2]
+    assert isinstance(found.rows.vectors, np.memmap)
+    assert found.rows.vectors.tolist() == [[1, 0], [0, 2]]
+
+
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=30))
 def test_first_of_each_key(keys: list[int]) -> None:
     array = np.array(keys, np.int64)

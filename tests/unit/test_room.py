@@ -39,6 +39,15 @@ def test_the_file_has_no_name_and_takes_its_space_at_once(tmp_path: Path) -> Non
     assert held[-1] == 3
 
 
+def test_an_array_is_put_where_it_belongs() -> None:
+    given_array = np.arange(200_000, dtype=np.int32).reshape(100_000, 2)
+    assert Room(given_array.nbytes).placed(given_array) is given_array
+    filed = Room(given_array.nbytes - 1).placed(given_array)
+    assert isinstance(filed, np.memmap)
+    assert np.array_equal(filed, given_array)
+    assert Room(0).placed(filed) is filed
+
+
 def test_too_little_disk_is_one_line_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"--runs-dir") as told:
         Room(0, tmp_path).empty((1 << 50,), np.int8)

@@ -14,11 +14,11 @@ import pytest
 
 from tests.unit.engine_graphs import exact
 from vdbcluster.adapters.dask_loop import OURS, _Guarded
-from vdbcluster.adapters.dask_workers import check_workers
+from vdbcluster.adapters.dask_workers import DaskWorkers, _client, check_workers
 from vdbcluster.adapters.here import Here
 from vdbcluster.adapters.milvus.key_ranges import KeyRange
 from vdbcluster.adapters.quiet import QuietObserver
-from vdbcluster.adapters.shard_files import ShardFiles
+from vdbcluster.adapters.shard_files import ShardFiles, shown
 from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import ReadRefusedError, UsageError, VdbclusterError
@@ -54,7 +54,9 @@ def test_sizes(written: object, held: object) -> None:
     assert scale(memory_limit=written).scale.memory_limit == held
 
 
-@pytest.mark.parametrize("wrong", ["lots", "8XB", "-8GB", "8GB!", "", "0", "511MB", True, "1e99GB"])
+@pytest.mark.parametrize(
+    "wrong", ["lots", "8XB", "-8GB", "8GB!", "", "0", "511MB", True, "1e99GB", "9" * 400]
+)
 def test_what_is_no_size_is_one_line(wrong: object) -> None:
     with pytest.raises(UsageError, match=r"^the setting scale\.memory_limit is wrong") as told:
         scale(memory_limit=wrong)
@@ -108,7 +110,10 @@ def test_pieces_are_enough_for_all_and_never_tiny() -> None:
 
 def test_works_travel_and_show_no_secret(tmp_path: Path) -> None:
     settings = load_settings(
-        {"milvus": {"uri": "http://me:S3cretWord@h:1", "token": TOKEN, "collection": "c"}}
+        {
+            "milvus": {"uri": "http://me:S3cretWord@h:1", "token": TOKEN, "collection": "c"},
+            "write": {"label_prefix": "sub_"},
+        }
     )
     assert sent(settings).model_dump() == settings.model_dump()
     store = ShardFiles(str(tmp_path))
@@ -121,6 +126,36 @@ def test_works_travel_and_show_no_secret(tmp_path: Path) -> None:
         again = pickle.loads(pickle.dumps(work))
         assert again == work
         assert "S3cretWord" not in repr(_Guarded(work))
+
+
+def test_secrets_that_works_do_not_need_stay_here() -> None:
+    settings = load_settings({"chat": {"api_key": TOKEN}, "telemetry": {"webhook": "http://w/x"}})
+    found = sent(settings)
+    assert not found.chat.api_key.get_secret_value()
+    assert not found.telemetry.webhook.get_secret_value()
+    assert TOKEN.encode() not in pickle.dumps(found)
+
+
+def test_a_store_is_told_without_user_and_password() -> None:
+    url = "nosuch://me:S3cretWord@host/a@b"
+    for call in (ShardFiles(url).drop, lambda: WorkFolders(url).clear("a", "b", 1.0)):
+        with pytest.raises(UsageError, match="nosuch://host/a@b") as told:
+            call()
+        assert "S3cretWord" not in str(told.value)
+    assert "S3cretWord" not in repr((ShardFiles(url), WorkFolders(url)))
+    assert [shown(path) for path in ("/a@b/c", "s3://bucket/w")] == ["/a@b/c", "s3://bucket/w"]
+
+
+class Hanging:
+    """A Dask client whose workers do not answer."""
+
+    def run(self, *_: object, on_error: str, callback_timeout: float) -> None:
+        assert 0 < callback_timeout < 60
+        raise TimeoutError
+
+
+def test_a_worker_that_hangs_does_not_keep_a_run_from_ending() -> None:
+    DaskWorkers(Hanging()).tell(print)
 
 
 def test_what_this_process_says_of_its_place() -> None:
@@ -151,13 +186,16 @@ class Scheduler:
     """What ``check_workers`` asks a client of Dask: the version that each worker has."""
 
     found: dict[str, object]
+    hangs: bool = False
 
     def wait_for_workers(self, count: int, timeout: float) -> None:
         if len(self.found) < count:
             raise TimeoutError
 
-    def run(self, *_: object, on_error: str) -> dict[str, object]:
+    def run(self, *_: object, on_error: str, callback_timeout: float) -> dict[str, object]:
         assert on_error == "return"
+        if self.hangs and callback_timeout:
+            raise TimeoutError
         return self.found
 
 
@@ -173,6 +211,16 @@ def test_workers_without_our_version_are_refused(found: dict[str, object], told:
     with pytest.raises(UsageError, match=told):
         check_workers(Scheduler(found))
     check_workers(Scheduler({"tcp://a:1": OURS}))
+    with pytest.raises(UsageError, match="has not answered"):
+        check_workers(Scheduler({"tcp://a:1": OURS}, hangs=True))
+
+
+def test_tls_without_certificates_is_one_line() -> None:
+    def client(address: str, timeout: str) -> None:
+        raise TypeError("TLS expects a `ssl_context` argument")
+
+    with pytest.raises(UsageError, match=r"^tls://x:1 cannot be reached by TLS .*CA_FILE"):
+        _client(client, "tls://x:1")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests import data
 from vdbcluster.graph.chebyshev import largest
 from vdbcluster.graph.distance import center
 from vdbcluster.graph.exact import exact_neighbors
-from vdbcluster.graph.spectral import CUT, coordinates, coordinates_for, spectral_neighbors
+from vdbcluster.graph.spectral import CUT, _ends, coordinates, coordinates_for, spectral_neighbors
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
@@ -30,6 +30,14 @@ def blobs(n: int, centers: int, spread: float, seed: int = 0) -> tuple[np.ndarra
     middle = rng.normal(0, 4, (centers, 8))
     truth = np.arange(n) % centers
     return middle[truth] + rng.normal(0, spread, (n, 8)), truth
+
+
+def test_more_edges_than_int32_can_count() -> None:
+    few = _ends(np.array([2, 0, 2**31 - 3]))
+    assert (few.dtype, few.tolist()) == (np.int32, [0, 2, 2, 2**31 - 1])
+    many = _ends(np.array([2, 0, 2**31 - 2]))
+    assert (many.dtype, many.tolist()) == (np.int64, [0, 2, 2, 2**31])
+    assert _ends(np.array([], np.int64)).tolist() == [0]
 
 
 graphs = st.integers(1, 40).flatmap(

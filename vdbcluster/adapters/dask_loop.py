@@ -25,7 +25,7 @@ OURS = version("vdbcluster")
 RETRIES = 3
 """Of work that failed; a worker that died does not count."""
 POLL = 1.0
-"""Seconds after which somebody looks whether workers are left."""
+"""Seconds after which somebody looks whether workers are left, and ``done`` whether to go on."""
 ALONE_SECONDS = 300.0
 """For so long new workers are waited for where none is left."""
 
@@ -77,8 +77,11 @@ class Handing:
         """Until all is done; raises what the work raises, and what ``done`` raises."""
         try:
             while self._fill() or self.begun:
-                for future in self._ended():
+                ended = self._ended()
+                for future in ended:
                     done(self._settle(future))
+                if not ended:
+                    done(0)
         finally:
             self.client.cancel(list(self.begun))
 
@@ -105,7 +108,10 @@ class Handing:
 
     def _hands(self) -> int:
         """Pieces that can be worked on at once now; at least one, so that something waits."""
-        hands = int(sum(self.client.nthreads().values()))
+        try:
+            hands = int(sum(self.client.nthreads().values()))
+        except OSError as error:
+            raise VdbclusterError(GONE) from error
         now = time.monotonic()
         if hands:
             self.last_seen = now

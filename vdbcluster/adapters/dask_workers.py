@@ -24,6 +24,8 @@ from vdbcluster.ports.shards import Work
 
 FIRST_SECONDS = 60.0
 """For so long the first worker is waited for."""
+TELL_SECONDS = 10.0
+"""For so long workers are waited for that are told something when a run ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,15 @@ class DaskWorkers:
     def tell(self, call: Callable[[], None]) -> None:
         """Have every worker do it, those excepted that are gone or hang."""
         with suppress(OSError, TimeoutError):
-            self.client.run(call, on_error="ignore")
+            self.client.run(call, on_error="ignore", callback_timeout=TELL_SECONDS)
 
 
 @contextmanager
 def dask_workers(*, scheduler: str = "", processes: int = 0) -> Iterator[DaskWorkers]:
     """Those of ``scheduler``, such as ``tcp://10.0.0.5:8786``, or ``processes`` on this machine.
 
-    Raises ``UsageError`` without the extra, where no scheduler or worker answers, and where workers
-    have another version of vdbcluster, or none.
+    Raises ``UsageError`` without the extra, where no scheduler or worker answers, or one hangs, and
+    where workers have another version of vdbcluster, or none.
     """
     try:
         from distributed import Client, LocalCluster
@@ -90,7 +92,15 @@ def check_workers(client: Any) -> None:
             "version of vdbcluster is installed"
         ) from error
     ours = metadata.version("vdbcluster")
-    found = client.run(metadata.version, "vdbcluster", on_error="return")
+    try:
+        found = client.run(
+            metadata.version, "vdbcluster", on_error="return", callback_timeout=FIRST_SECONDS
+        )
+    except TimeoutError as error:
+        raise UsageError(
+            f"a worker of the Dask scheduler has not answered for {FIRST_SECONDS:.0f} seconds; end "
+            "the one that hangs (the dashboard shows them), then run again"
+        ) from error
     for worker, theirs in sorted(found.items()):
         if isinstance(theirs, metadata.PackageNotFoundError):
             raise UsageError(
@@ -118,6 +128,11 @@ def _quiet() -> Iterator[None]:
 def _client(kind: Any, address: Any) -> Any:
     try:
         return kind(address, timeout="20s")
+    except TypeError as error:  # Dask's way to say that it has no certificates
+        raise UsageError(
+            f"{address} cannot be reached by TLS ({error}); set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__TLS__CLIENT__CERT and ..__TLS__CLIENT__KEY"
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no dask scheduler answers at {address}: {error}; start one with dask scheduler, or "

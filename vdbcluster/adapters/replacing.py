@@ -17,9 +17,13 @@ from typing import IO
 
 
 @contextmanager
-def replacing(place: Path) -> Iterator[IO[bytes]]:
-    """Write ``place`` anew; ``OSError`` where that cannot be done."""
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
+def replacing(place: Path, who: str = "") -> Iterator[IO[bytes]]:
+    """Write ``place`` anew; ``OSError`` where that cannot be done.
+
+    ``who``: tells those apart who may write it at the same time; the number of this process, if
+    they are all on this machine.
+    """
+    beside = place.with_name(f".{place.name}.{who or os.getpid()}")
     try:
         with beside.open("wb") as file:
             yield file

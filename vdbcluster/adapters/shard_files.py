@@ -8,10 +8,12 @@ listing that was read before, since others write here too.
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +28,8 @@ from vdbcluster.errors import UsageError, VdbclusterError
 
 _OURS = re.compile(r"\.?.+\.np[yz](\.\d+)?")
 """Names of pieces, and of those that a killed process left half written."""
+_MACHINE = f"{secrets.randbits(48):015}"
+"""Processes of several machines write here, and in containers their numbers are often the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,12 @@ class ShardFiles:
     Raises ``UsageError`` at the first call if fsspec does not know the URL, or lacks its package.
     """
 
-    url: str
+    url: str = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The URL without user and password."""
+        return shown(self.url)
 
     def has(self, name: str) -> bool:
         return self._is_there(f"{name}.npz")
@@ -99,7 +108,7 @@ class ShardFiles:
         with self._told(file_name, files):
             if _local(files):
                 Path(place).parent.mkdir(parents=True, exist_ok=True)
-                with replacing(Path(place)) as file:
+                with replacing(Path(place), f"{os.getpid()}{_MACHINE}") as file:
                     write(file)
             else:  # without the transaction, half of a file that fails would be kept
                 with files.transaction, files.open(place, "wb") as file:
@@ -113,7 +122,7 @@ class ShardFiles:
         try:
             files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise UsageError(f"pieces cannot be kept in {self.url}: {error}") from error
+            raise UsageError(f"pieces cannot be kept in {self.shown}: {error}") from error
         return files, root.rstrip("/")
 
     @contextmanager
@@ -130,9 +139,18 @@ class ShardFiles:
     def _trouble(self, name: str, error: Exception) -> VdbclusterError:
         told = " ".join(str(error).split()) or type(error).__name__
         return VdbclusterError(
-            f"the piece {name!r} of the graph in {self.url} cannot be read or written ({told}); "
+            f"the piece {name!r} of the graph in {self.shown} cannot be read or written ({told}); "
             "if it is damaged, remove it: the next run makes it again"
         )
+
+
+def shown(url: str) -> str:
+    """A path or URL as it may be told: without user and password."""
+    scheme, found, rest = url.partition("://")
+    if not found:
+        return url
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _local(files: Any) -> bool:

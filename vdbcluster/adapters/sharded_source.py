@@ -151,6 +151,7 @@ class _Reading:
     def _read(self) -> _Wave:
         ranges = tuple(islice(self._ranges, self._readers.wave))
         if ranges:
+            self._go_on(0)  # reading the keys took a while
             work = self._readers.reading(self._store, ranges, self._identity)
             self._readers.workers.each(work, range(len(ranges)), self._go_on)
         return _Wave(self._store, ranges)

@@ -14,13 +14,13 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import fsspec
 
-from vdbcluster.adapters.shard_files import ShardFiles
+from vdbcluster.adapters.shard_files import ShardFiles, shown
 from vdbcluster.errors import UsageError, VdbclusterError
 
 _NAME = re.compile(r"[0-9a-f]{8,32}-[0-9a-f]{32}")
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[0-9a-f]{8,32}-[0-9a-f]{32}")
 class WorkFolders:
     """See ``ports.work``. ``UsageError`` at the first call if fsspec does not know the URL."""
 
-    url: str
+    url: str = field(repr=False)
 
     def store(self, name: str) -> ShardFiles:
         return ShardFiles(f"{self.url.rstrip('/')}/{name}")
@@ -47,15 +47,15 @@ class WorkFolders:
                     self.store(name).drop()
         except OSError as error:
             raise VdbclusterError(
-                f"unfinished work in {self.url} cannot be cleared ({error}); remove what is old "
-                "there by hand"
+                f"unfinished work in {shown(self.url)} cannot be cleared ({error}); remove what is "
+                "old there by hand"
             ) from error
 
     def _root(self) -> tuple[Any, str]:
         try:
             files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise UsageError(f"pieces cannot be kept in {self.url}: {error}") from error
+            raise UsageError(f"pieces cannot be kept in {shown(self.url)}: {error}") from error
         return files, root.rstrip("/")
 
 

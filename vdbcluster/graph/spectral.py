@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from vdbcluster.graph.chebyshev import largest
 from vdbcluster.graph.measure import select
-from vdbcluster.model.arrays import Allocate, Float32Array, Int32Array
+from vdbcluster.model.arrays import Allocate, Float32Array, Int32Array, Int64Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 SPECTRAL = "spectral"
@@ -99,11 +99,17 @@ def _both_ways(graph: NeighborGraph) -> csr_array:
     sorted, the most memory that smoothing takes.
     """
     found = graph.indices != PADDING
-    ends = np.concatenate(([0], np.cumsum(found.sum(axis=1, dtype=np.int64))))
+    ends = _ends(found.sum(axis=1, dtype=np.int64))
     columns = graph.indices[found]
     ones = np.ones(columns.shape[0], np.int8)
-    one_way = csr_array((ones, columns, ends.astype(np.int32)), shape=(graph.n_rows, graph.n_rows))
+    one_way = csr_array((ones, columns, ends), shape=(graph.n_rows, graph.n_rows))
     return csr_array(one_way + one_way.T)
+
+
+def _ends(counts: Int64Array) -> Int32Array | Int64Array:
+    """Where rows of so many edges begin and end, ``(n + 1,)``; int64 where int32 is too narrow."""
+    ends = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+    return ends if ends[-1] > np.iinfo(np.int32).max else ends.astype(np.int32)
 
 
 def _slow(adjacency: csr_array, root: Float32Array, seed: int, cut: float) -> Float32Array:

@@ -7,13 +7,13 @@ Promise: self is never a neighbour, rows ascend, smaller is nearer, padding is `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from vdbcluster.model.arrays import Float32Array, Int32Array
 
 PADDING = -1
+_BLOCK_ROWS = 65536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,23 +42,27 @@ class NeighborGraph:
         return int(self.indices.shape[1])
 
     def validate(self) -> None:
-        """Check every promise in O(n k); ``ValueError`` names the first row that breaks one."""
-        absent = self.indices == PADDING
-        before, after = self.distances[:, :-1], self.distances[:, 1:]
+        """Check every promise in O(n k) and memory of a block; ``ValueError`` names a row that
+        breaks one.
+        """
+        for start in range(0, self.n_rows, _BLOCK_ROWS):
+            self._validate(start, min(start + _BLOCK_ROWS, self.n_rows))
+
+    def _validate(self, start: int, end: int) -> None:
+        indices, distances = self.indices[start:end], self.distances[start:end]
+        absent, endless = indices == PADDING, np.isinf(distances)
         checks = (
-            ("a neighbour out of range", (self.indices < PADDING) | (self.indices >= self.n_rows)),
-            ("itself as a neighbour", self.indices == np.arange(self.n_rows)[:, None]),
-            ("a distance that is NaN or negative", ~(self.distances >= 0)),
-            ("padding without infinity", absent & ~np.isinf(self.distances)),
-            ("a neighbour at infinity", ~absent & np.isinf(self.distances)),
+            ("a neighbour out of range", (indices < PADDING) | (indices >= self.n_rows)),
+            ("itself as a neighbour", indices == np.arange(start, end)[:, None]),
+            ("a distance that is NaN or negative", ~(distances >= 0)),
+            ("padding without infinity", absent & ~endless),
+            ("a neighbour at infinity", ~absent & endless),
+            ("distances that do not ascend", distances[:, 1:] < distances[:, :-1]),
         )
         for what, bad in checks:
-            self._refuse(what, bad.any(axis=1))
-        self._refuse("distances that do not ascend", (after < before).any(axis=1))
-
-    def _refuse(self, what: str, rows: Any) -> None:
-        if rows.any():
-            raise ValueError(f"row {int(np.argmax(rows))} of the neighbour graph has {what}")
+            if (rows := bad.any(axis=1)).any():
+                row = start + int(np.argmax(rows))
+                raise ValueError(f"row {row} of the neighbour graph has {what}")
 
 
 def check_lists(indices: Int32Array, distances: Float32Array) -> None:

@@ -102,12 +102,9 @@ class _Planning:
         metric = self.last.run.facts["kept"]["metric"]
         unlabelled = self.outlets.unlabelled()
         with self.journal.timed("read"):
-            found, report = collect(
-                unlabelled.pages(),
-                self.observer,
-                room=room_of(self.settings),
-            )
-            rows, unusable = usable(found, direction=metric in ON_SPHERE)
+            room = room_of(self.settings)
+            found, report = collect(unlabelled.pages(), self.observer, room=room)
+            rows, unusable = usable(found, direction=metric in ON_SPHERE, room=room)
         self.facts["read"] = asdict(report) | {"unusable": unusable}
         self.facts["assign"] = {
             "run": self.last.run.run_id,

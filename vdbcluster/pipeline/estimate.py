@@ -62,7 +62,8 @@ def time_sample(
     resamples: int = 0,
     audited: int = 0,
 ) -> tuple[int, dict[str, float]]:
-    """Rows sampled, and seconds by stage for ``n_rows`` rows.
+    """Rows sampled, and seconds by stage for ``n_rows`` rows; ``search``: of those rows whose
+    vectors can be compared, and these.
 
     ``scanned_rows``: how many rows a local search will compare each row with; the sample was
     compared with itself only. None for Milvus, which searches the whole collection already.
@@ -74,16 +75,19 @@ def time_sample(
         return 0, {}
     m = page.keys.shape[0]
     rows = Rows(page.keys, page.vectors, np.zeros(m, np.int32), (page.partition,))
-    engine, _ = search(rows)
-    which = np.arange(min(SAMPLE, m))
+    engine, points = search(rows)
+    fit = len(points)  # less than the page where vectors cannot be compared
+    if fit < 2:
+        return 0, {}
+    which = np.arange(min(SAMPLE, fit))
     start = time.perf_counter()
-    engine.search(which, min(n_neighbors, m - 1))
+    engine.search(which, min(n_neighbors, fit - 1))
     searched = (time.perf_counter() - start) / which.shape[0]
     dim = page.vectors.shape[1]
     later = later_seconds(
         n_rows, dim, n_neighbors, walks=walks, resamples=resamples, audited=audited
     )
-    scale = 1.0 if scanned_rows is None else scanned_rows / m
+    scale = 1.0 if scanned_rows is None else scanned_rows / fit
     return m, {"read": read / m * n_rows, "neighbours": searched * n_rows * scale} | later
 
 

@@ -139,6 +139,7 @@ class GraphStage:
             "n_neighbors": k,
             "key": key.whole,
             "inputs": digest(self.inputs),
+            "found_by": self.journal.run_id,
         }
         piece = digest({"key": key.whole, "n_neighbors": self._wide(k, len(rows))})
         self.folder = f"{stem(self.journal.begun)}-{piece}"
@@ -160,6 +161,10 @@ class GraphStage:
         if found is None:
             return None
         manifest, graph, origin = found
+        room, self.earlier = room_of(self.settings), None  # its arrays are large
+        graph = replace(
+            graph, indices=room.placed(graph.indices), distances=room.placed(graph.distances)
+        )
         self.observer.note(
             f"neighbours: those of run {manifest.run_id}, since nothing that they depend on has "
             "changed"
@@ -198,7 +203,7 @@ class GraphStage:
         try:
             wide = self._search(task, search, self._wide(task.n_neighbors, len(task.rows)))
         except VdbclusterError:
-            if found := self._kept(task.key):
+            if self.settings.scale.reuse and (found := self._kept(task.key)):
                 return found  # another run has finished first, and dropped the pieces
             raise
         graph, spare = parted(wide, task.n_neighbors, room_of(self.settings))
@@ -257,11 +262,18 @@ class GraphStage:
         keep_graph(self.runs, self.journal.begun, record, source)
 
     def finish(self) -> None:
-        """Drop the pieces, and what earlier runs of this selection have left unfinished."""
+        """Drop the pieces, and what earlier runs of this selection have left unfinished.
+
+        What cannot be dropped is told: the run has all that it needs by now.
+        """
         store, place = self._store(), self.adapters.work
-        if store is not None and place is not None:
+        if store is None or place is None:
+            return
+        try:
             store.drop()
             place.clear(stem(self.journal.begun), self.folder, ABANDONED)
+        except VdbclusterError as error:
+            self.observer.warn(f"pieces of the search are left behind: {error}")
 
 
 def _told(before: Earlier, happened: Moves, searched: int, n_rows: int) -> str:

@@ -6,9 +6,10 @@ less than ``WORTH`` seconds are left; what was foretold goes into the facts of t
 
     observer = foretelling(observer, later, journal.facts)
 
-The first batch only starts the clock: an index is built and tuned before it, and pieces of an
-earlier search that are still there come with it. The stages after the search are reckoned by rule
-(``pipeline.estimate``), not timed, so where they weigh most the note is as good as the rule.
+The first two steps only start the clock: pieces of an earlier search that are still there (or
+none) come with one, and before the other an index is built and tuned. The stages after the search
+are reckoned by rule (``pipeline.estimate``), not timed, so where they weigh most the note is as
+good as the rule.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from typing import Any
 from vdbcluster.ports import Observer, Progress
 
 SEARCH = "neighbours"
+STARTING = 2
+"""Steps before the clock; see the module."""
 SHARE, STEPS = 0.03, 2
-"""Of the rows, and batches after the first, that must be done before anything is foretold."""
+"""Of the rows, and batches by the clock, that must be done before anything is foretold."""
 WORTH = 20.0
 
 
@@ -83,11 +86,13 @@ class _Timed:
 
     def advance(self, rows: int) -> None:
         self.progress.advance(rows)
+        if not rows and self.steps:  # others work, and are waited for
+            return
         now = self.told_by.clock()
         self.done += rows
-        if not self.steps:
+        if self.steps < STARTING:
             self.begun, self.first = now, self.done
-        elif self.steps >= STEPS and self.done - self.first >= SHARE * self.total:
+        elif self.steps + 1 >= STARTING + STEPS and self.done - self.first >= SHARE * self.total:
             rate = (now - self.begun) / (self.done - self.first)
             self.told_by.foretell((self.total - self.done) * rate)
         self.steps += 1

@@ -189,8 +189,9 @@ class _Planning:
         """Keeps the smoothed graph beside the graph, if that is kept."""
         if not self.settings.run.keep_graph:
             return None
-        reuse = self.settings.scale.reuse
-        return SmoothStage(self.journal, str(found.facts["key"]), reuse).through
+        key = f"{found.facts['key']} of {found.facts.get('found_by')}"
+        room = room_of(self.settings)
+        return SmoothStage(self.journal, key, self.settings.scale.reuse, room).through
 
     def _tell(self, clustering: Clustering) -> None:
         """Warn of one cluster that swallows the others."""

@@ -47,7 +47,7 @@ def read_usable(
     it gave.
     """
     found, report = read_rows(source, observer, room=room)
-    rows, unusable = usable(found, direction=direction)
+    rows, unusable = usable(found, direction=direction, room=room)
     facts: dict[str, int] = asdict(report) | {"unusable": unusable}
     if not report.counted_before and not report.counted_after and (why := source.why_empty()):
         raise ReadRefusedError(why, facts)
@@ -145,8 +145,10 @@ def _explained(report: ReadReport, source: VectorSource) -> ReadReport:
     )
 
 
-def usable(rows: Rows, *, direction: bool) -> tuple[Rows, int]:
+def usable(rows: Rows, *, direction: bool, room: Room | None = None) -> tuple[Rows, int]:
     """Rows whose vectors can be compared, and how many cannot and are left out.
+
+    ``room``: where the vectors of the others lie then, in memory by default.
 
     A vector of NaN or infinity has no distance; where a ``direction`` is needed, one of zeros has
     none either (Milvus Lite reads a null vector back as zeros).
@@ -160,9 +162,8 @@ def usable(rows: Rows, *, direction: bool) -> tuple[Rows, int]:
             fit[part] &= block.any(axis=1)
     if fit.all():
         return rows, 0
-    kept = replace(
-        rows, keys=rows.keys[fit], vectors=rows.vectors[fit], partition_of=rows.partition_of[fit]
-    )
+    vectors = rows.vectors[fit] if room is None else _gather(rows.vectors, fit.nonzero()[0], room)
+    kept = replace(rows, keys=rows.keys[fit], vectors=vectors, partition_of=rows.partition_of[fit])
     return kept, int(np.count_nonzero(~fit))
 
 

@@ -31,6 +31,7 @@ from vdbcluster.errors import RefusedError
 SHARE = 16
 """One array takes at most this part of the limit in memory: a run holds the vectors, the graph,
 the graph as smoothed (two arrays each), and as much again while one is made from another."""
+_BLOCK_ROWS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,16 @@ class Room:
                 f"({error.strerror}); free some space, name another directory with --runs-dir, or "
                 "allow more memory with --memory-limit"
             ) from error
+
+    def placed(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The same array where it belongs; raises as ``empty`` does."""
+        if self.holds(array.nbytes) or isinstance(array, np.memmap):
+            return array
+        found = self.empty(array.shape, array.dtype)
+        for start in range(0, len(array), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            found[rows] = array[rows]
+        return found
 
     def holds(self, size: int) -> bool:
         """Whether an array of so many bytes stays in memory."""

@@ -24,6 +24,7 @@ from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import Recipe
 from vdbcluster.pipeline.graph_record import same_rows
 from vdbcluster.pipeline.journal import Journal
+from vdbcluster.pipeline.room import Room
 
 SMOOTHED = "smoothed"
 FORMAT = 1
@@ -34,11 +35,14 @@ Keeping = Callable[[NeighborGraph, Recipe, Smoothing], NeighborGraph]
 
 @dataclass(frozen=True, slots=True)
 class SmoothStage:
-    """``key``: of the graph; ``reuse``: whether to take what was smoothed before."""
+    """``key``: of the graph, and which run has found it: two searches that begin alike may end
+    otherwise. ``reuse``: whether to take what was smoothed before, which ``room`` puts in place.
+    """
 
     journal: Journal
     key: str
     reuse: bool
+    room: Room
 
     def through(self, graph: NeighborGraph, chosen: Recipe, smooth: Smoothing) -> NeighborGraph:
         """The graph as ``smooth`` makes it, or as it has made it before."""
@@ -69,7 +73,8 @@ class SmoothStage:
                 continue
             with suppress(VdbclusterError, LookupError, ValueError):
                 held = runs.load_arrays(manifest.run_id, SMOOTHED)
-                graph = NeighborGraph(held["indices"], held["distances"], str(held["metric"][0]))
+                pair = self.room.placed(held["indices"]), self.room.placed(held["distances"])
+                graph = NeighborGraph(*pair, str(held["metric"][0]))
                 graph.validate()
                 if str(held["key"][0]) != key:
                     continue

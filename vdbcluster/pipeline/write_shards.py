@@ -11,6 +11,11 @@ harm. Whatever is to be done once (prepare, finish, verify) is left to ``pipelin
     part = load_part(store, number)                     # what such a work does
     save_outcome(store, number, write_shard(part, sink))
 
+    Standing(store).check()                             # and asks before each piece of writing
+
+Parts are written while the store says so: whoever calls the writing off does it by ``call_off``,
+and a worker that is cut off from everybody else ends there.
+
 What a killed run has written is not looked up in the store: the next plan is made against what the
 collection holds, and names the rest alone. So a store serves one attempt.
 """
@@ -26,6 +31,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.arrays import BoolArray, Int8Array, Int32Array, Int64Array, Keys
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, RowStatus, WriteOutcome
 from vdbcluster.ports import LabelSink
@@ -36,6 +42,8 @@ BATCH_ROWS = 8192
 PART_ROWS = 50_000
 """Rows of a part: some seconds of work, so that one that is lost is soon done again."""
 TEXTS = "texts"
+BEGUN = "begun"
+"""The piece that says that parts may be written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +91,32 @@ def cut(
             yield mine[start : start + rows], partition
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``Lease`` of those who write parts: theirs until the writing is called off."""
+
+    store: ShardStore
+
+    def check(self) -> None:
+        """Raises ``VdbclusterError`` once the writing is called off."""
+        if not self.store.has(BEGUN):
+            raise VdbclusterError(
+                "the writing of labels was called off (the run ended, or another one writes the "
+                "same labels); this worker wrote nothing more"
+            )
+
+
+def call_off(store: ShardStore) -> None:
+    """Nobody writes any more of it; all of it goes."""
+    store.remove(BEGUN)  # first of all: there may be many parts
+    store.drop()
+
+
 def write_shard(
-    part: PlanPart, sink: LabelSink, done: Callable[[int], None] = lambda _: None
+    part: PlanPart,
+    sink: LabelSink,
+    done: Callable[[int], None] = lambda _: None,
+    batch_rows: int = BATCH_ROWS,
 ) -> WriteOutcome:
     """Write all rows of a part, ``done(rows)`` after each batch; see ``LabelSink.write``.
 
@@ -92,8 +124,8 @@ def write_shard(
     """
     status: Int8Array = np.full(len(part), RowStatus.FAILED, np.int8)
     message, paused = "", 0.0
-    for start in range(0, len(part), BATCH_ROWS):
-        rows = np.arange(start, min(start + BATCH_ROWS, len(part)))
+    for start in range(0, len(part), batch_rows):
+        rows = np.arange(start, min(start + batch_rows, len(part)))
         outcome = sink.write(part.labels.take(rows), part.partition)
         status[rows] = outcome.status
         message, paused = message or outcome.message, paused + outcome.paused
@@ -119,6 +151,7 @@ class PartsInStore:
     ) -> Sequence[WriteOutcome]:
         """See ``Elsewhere``."""
         numbers = [next(self._numbers) for _ in parts]  # a second call writes parts of its own
+        self.store.save(BEGUN, {})
         for number, part in zip(numbers, parts, strict=True):
             save_part(self.store, number, part)
         # Who is done with a part does not say with which.

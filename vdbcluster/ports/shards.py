@@ -65,6 +65,8 @@ class Workers(Protocol):
     def each(self, work: Work, shards: Sequence[int], done: Callable[[int], None]) -> None:
         """Do ``work`` on every shard, in any order; ``done(1)`` after each.
 
+        Where others work, ``done(0)`` while all are waited for, so that it can call them off.
+
         Raises what the work raises; shards that are finished by then stay finished.
         """
         ...

@@ -9,6 +9,7 @@ of this machine end with the context.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -32,20 +33,23 @@ from vdbcluster.model.labels import Extra, WriteOutcome
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.graph_shards import SearchHere, bounds_for
 from vdbcluster.pipeline.neighbors import BATCH
-from vdbcluster.pipeline.write_shards import BATCH_ROWS, PartsInStore, PlanPart
+from vdbcluster.pipeline.write_shards import BATCH_ROWS, PartsInStore, PlanPart, call_off
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.ports.lock import Lease
 from vdbcluster.ports.shards import ShardStore, Work, Workers
 from vdbcluster.wiring.choice import Choice
-from vdbcluster.wiring.named import throttle
+from vdbcluster.wiring.named import address, throttle
 from vdbcluster.wiring.shard_work import ReadShard, SearchShard, WriteShard, forget, save_search
 
 if TYPE_CHECKING:
     from vdbcluster.pipeline.hierarchy_shards import BuildInShards
 
-SECTIONS = tuple(Settings.model_fields)
+SENT = ("milvus", "neighbors", "cluster", "duplicates", "write", "map")
+"""Sections that works read; those of others hold secrets that are none of a worker's business."""
 PIECES_A_WORKER = 3
 """At least, where pieces are not too small: so that all have work to the end."""
+OLD = 86_400.0
+"""Seconds after which pieces are nobody's any more."""
 PART_ROWS = 2 * BATCH_ROWS
 """Rows that a worker writes at once: what is lost with it is soon done again."""
 
@@ -61,6 +65,12 @@ class Crew:
     reaches: bool = False
 
     @property
+    def now(self) -> int:
+        """Workers that there are by now: those of a cluster come and go."""
+        found = self.workers.count if isinstance(self.workers, DaskWorkers) else 0
+        return max(self.count, found)
+
+    @property
     def readers(self) -> Readers | None:
         """Who reads the rows, if it is not this process."""
         if not self.count or not self.reaches:
@@ -68,7 +78,7 @@ class Crew:
         settings = self.settings.milvus
         return Readers(
             self.workers,
-            lambda: self.attempt("read"),
+            lambda: self.attempt(self._stem("read"), OLD),
             lambda store, ranges, identity: ReadShard(settings, store, ranges, identity),
             PIECES_A_WORKER * self.count,
         )
@@ -99,17 +109,31 @@ class Crew:
             asked = max(1, usual, min(PIECES_A_WORKER * self.count, n_rows // BATCH))
         return bounds_for(n_rows, asked)
 
-    def attempt(self, what: str) -> ShardFiles:
-        """A folder of this attempt alone; what attempts that died have left goes after a day."""
-        stem = self._stem(what)
+    def attempt(self, stem: str, seconds: float) -> ShardFiles:
+        """A folder of this attempt alone; others of its ``stem`` go, once they are so old."""
         name = f"{stem}-{uuid4().hex}"
-        self.place.clear(stem, name, 86_400.0)
+        self.place.clear(stem, name, seconds)
         return self.place.store(name)
+
+    def writing(self, identity: str) -> ShardFiles:
+        """A folder to write labels from, by whoever has the lock of these labels.
+
+        Any other such folder is that of a run that died: its workers, which may have outlived it,
+        are called off.
+        """
+        settings = self.settings
+        where = (settings.milvus.db, settings.milvus.collection, identity)
+        return self.attempt(self._name("write", *where, settings.write.label_prefix), -math.inf)
 
     def _stem(self, what: str) -> str:
         """The beginning of names of folders of one kind, of one collection."""
         milvus = self.settings.milvus
-        of = repr((what, milvus.db, milvus.collection, milvus.vector_field, milvus.partitions))
+        named = (milvus.db, milvus.collection, milvus.vector_field, milvus.partitions)
+        return self._name(what, *named)
+
+    def _name(self, *what: object) -> str:
+        """A digest of that and the server's address."""
+        of = repr((address(self.settings.milvus).shown, *what))
         return blake2b(of.encode(), digest_size=6).hexdigest()
 
 
@@ -171,28 +195,30 @@ class WrittenByCrew:
     def write(
         self, parts: Sequence[PlanPart], done: Callable[[int], None]
     ) -> Sequence[WriteOutcome]:
-        """What is left in the folder ends with it: workers write no part that is gone."""
+        """Whatever ends this calls off what workers are still at."""
 
         def told(rows: int) -> None:
             self.lease.check()
             done(rows)
 
         self.lease.check()
-        store = self.crew.attempt("write")
+        store = self.crew.writing(self.identity)
         sink, settings = self.sink.result(), self.crew.settings
         # Measured before anybody writes: a worker that begins later would find reads slow already.
         usual = sink.usual if isinstance(sink, ThrottledSink) else 0.0
-        pace = throttle(settings, writers=self.crew.count, usual=usual)
+        pace = throttle(settings, writers=self.crew.now, usual=usual)
         work = WriteShard(sent(settings), store, sink.way, self.unwritten, self.identity, pace)
         try:
             return PartsInStore(store, self.crew.workers, work).write(parts, told)
         finally:
-            store.drop()
+            call_off(store)
 
 
 def sent(settings: Settings) -> Settings:
-    """The same as a plain ``Settings``: the class that knows a file cannot travel."""
-    return Settings.model_construct(**{name: getattr(settings, name) for name in SECTIONS})
+    """What works need of it, else defaults, as a plain ``Settings``: a class that knows a file
+    cannot travel.
+    """
+    return Settings.model_construct(**{name: getattr(settings, name) for name in SENT})
 
 
 def alone(settings: Settings) -> Crew:

@@ -8,13 +8,15 @@ shown nowhere: not by ``repr``, so not in what Dask logs, and never in a piece.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, TypeVar
 
 import numpy as np
 
+from vdbcluster.adapters.leased import LeasedSink
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.key_ranges import KeyRange
@@ -32,7 +34,14 @@ from vdbcluster.model.arrays import Float32Array, Keys
 from vdbcluster.model.labels import Extra, WriteWay
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.graph_shards import SearchHere
-from vdbcluster.pipeline.write_shards import has_outcome, load_part, save_outcome, write_shard
+from vdbcluster.pipeline.write_shards import (
+    BATCH_ROWS,
+    Standing,
+    has_outcome,
+    load_part,
+    save_outcome,
+    write_shard,
+)
 from vdbcluster.ports import LabelSink, NeighborSearch
 from vdbcluster.ports.shards import ShardStore
 from vdbcluster.wiring.named import address, label_settings, search_settings, selection
@@ -43,6 +52,11 @@ POINTS, VECTORS, KEYS = "points", "vectors", "keys"
 T = TypeVar("T")
 _held: dict[str, tuple[Hashable, Any]] = {}
 _opening = RLock()
+_under_way: list[object] = []
+_writing = RLock()
+"""One part at a time in each process: a sink is for one thread, and a rate is that of a process."""
+SLOW_ROWS = 1000
+"""Rows that a worker writes before it asks whether it is to go on, where each call takes long."""
 
 
 def _once(kind: str, of: Hashable, make: Callable[[], T]) -> T:
@@ -72,13 +86,36 @@ def _source(milvus: MilvusSettings, identity: str) -> MilvusSource:
     return source
 
 
-def forget() -> None:
-    """Let go of what this process holds: another run may come, of other data."""
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Around a piece of work: what it needs is not taken from it meanwhile."""
+    mark = object()
     with _opening:
+        _under_way.append(mark)
+    try:
+        yield
+    finally:
+        with _opening:
+            _under_way.remove(mark)
+
+
+def forget() -> None:
+    """Let go of what this process holds: another run may come, of other data.
+
+    Nothing where a piece is being worked on: it may be one of another run. Never waits, since Dask
+    calls this where a worker also answers its scheduler.
+    """
+    if not _opening.acquire(blocking=False):
+        return
+    try:
+        if _under_way:
+            return
         for _, held in _held.values():
             if isinstance(held, MilvusConnection):
                 held.close()
         _held.clear()
+    finally:
+        _opening.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +129,9 @@ class ReadShard:
 
     def __call__(self, number: int) -> None:
         part = self.ranges[number]
-        source = _once("source", (self.milvus, self.identity), self._opened)
-        save_piece(self.store, number, source.part(part.where(source.key), part.partition))
+        with _at_work():
+            source = _once("source", (self.milvus, self.identity), self._opened)
+            save_piece(self.store, number, source.part(part.where(source.key), part.partition))
 
     def _opened(self) -> MilvusSource:
         return _source(self.milvus, self.identity)
@@ -135,8 +173,10 @@ class SearchShard:
     threads: int
 
     def __call__(self, number: int) -> None:
-        search, points = _once("search", (self.store, self.n_neighbors), self._opened)
-        SearchHere(self.store, self.bounds, search, points, self.metric, self.n_neighbors)(number)
+        k, metric = self.n_neighbors, self.metric
+        with _at_work():
+            search, points = _once("search", (self.store, k), self._opened)
+            SearchHere(self.store, self.bounds, search, points, metric, k)(number)
 
     def _opened(self) -> tuple[NeighborSearch, Float32Array]:
         points = self.store.matrix(POINTS)
@@ -159,7 +199,8 @@ class SearchShard:
 class WriteShard:
     """Labels of the rows of a part, by the way that the run has chosen.
 
-    Goes on only while the part is there: whoever calls the writing off removes it.
+    Asks before each piece whether it is to go on (``Standing``): the process that gave it out may
+    have ended, or lost the lock, without being able to say so.
     """
 
     settings: Settings = field(repr=False)
@@ -172,20 +213,27 @@ class WriteShard:
     def __call__(self, number: int) -> None:
         if has_outcome(self.store, number):
             return
-        sink = _once("sink", (self.store, self.way.name), self._opened)
+        with _writing, _at_work():
+            Standing(self.store).check()
+            sink = _once("sink", (self.store, self.way.name), self._opened)
+            part = load_part(self.store, number)
+            save_outcome(self.store, number, write_shard(part, sink, batch_rows=self._at_once))
 
-        def go_on(_: int) -> None:
-            load_part(self.store, number)  # raises if it is gone
-
-        save_outcome(self.store, number, write_shard(load_part(self.store, number), sink, go_on))
+    @property
+    def _at_once(self) -> int:
+        """Few where each call takes long, unless pieces are kept small for readers anyway."""
+        slow = self.way.name != "side-collection" and self.throttle.rate == "none"
+        return SLOW_ROWS if slow else BATCH_ROWS
 
     def _opened(self) -> LabelSink:
         source = _source(self.settings.milvus, self.identity)
         labels = label_settings(self.settings, unwritten=self.unwritten)
         connection = connection_of(self.settings.milvus)
         bare = sink_of_way(connection, source.selection, labels, self.way)
+        bare = LeasedSink(bare, Standing(self.store))
         name, vector = source.found.name, source.vector.name
         readers = readers_of(connection, name, vector, self.way.target)
         sink = throttled(bare, self.throttle, readers)
+        _source(self.settings.milvus, self.identity)  # the sink has looked the name up by itself
         sink.prepare()
         return sink

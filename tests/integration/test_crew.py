@@ -110,8 +110,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("name", [CLINC, NEWS, BANKING])
-@pytest.mark.parametrize("method", ["hdbscan", "auto"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(CLINC, "hdbscan"), (NEWS, "hdbscan"), (BANKING, "hdbscan"), (BANKING, "auto")],
+)
 def test_real_sets_are_the_same_however_cut(name: str, method: str, tmp_path: Path) -> None:
     path = filled(tmp_path, name, 30_000)
     where = ("run", "--uri", str(path), "-c", "docs", "--dry-run", "--method", method)
@@ -178,11 +180,10 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path
 @pytest.mark.timeout(3000)
 def test_glove_is_the_same(tmp_path: Path) -> None:
     path = filled(tmp_path, GLOVE, 200_000)
-    where = ("run", "--uri", str(path), "-c", "docs", "--dry-run")
-    for method in ("hdbscan", "auto"):
-        for who, workers in (("one", "0"), ("two", "2")):
-            run(tmp_path / (who + method), *where, "--method", method, "--workers", workers)
-        same(plan(tmp_path / f"two{method}"), plan(tmp_path / f"one{method}"))
+    where = ("run", "--uri", str(path), "-c", "docs", "--dry-run", *PLAIN)
+    for who, workers in (("one", "0"), ("two", "2")):
+        run(tmp_path / who, *where, "--workers", workers)
+    same(plan(tmp_path / "two"), plan(tmp_path / "one"))
 
 
 @pytest.mark.slow
@@ -190,7 +191,8 @@ def test_glove_is_the_same(tmp_path: Path) -> None:
 def test_on_the_real_server(real_server: Backend, collection_name: str, tmp_path: Path) -> None:
     with connect(MilvusAddress(real_server.uri)):
         client = MilvusClient(real_server.uri)
-    fill_client(client, collection_name, data.embeddings(NEWS), "HNSW")
+    # HNSW answers otherwise once the server has built or joined segments, whoever searches.
+    fill_client(client, collection_name, data.embeddings(NEWS), "FLAT")
     where = ("run", "--uri", real_server.uri, "-c", collection_name, "--neighbors", "milvus")
     for method, workers in itertools.product(("hdbscan", "auto"), ("0", "2")):
         folder, prefix = tmp_path / (method + workers), f"{method}{workers}_"

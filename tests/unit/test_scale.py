@@ -170,7 +170,7 @@ def refuse(_: int) -> None:
 
 def test_an_error_of_ours_is_a_result_that_can_travel() -> None:
     found = _Guarded(refuse)(0)
-    assert type(found) is VdbclusterError
+    assert isinstance(found, VdbclusterError)  # of its own kind where Dask has taught pickle how
     assert str(found) == "not this"
     assert str(pickle.loads(pickle.dumps(found))) == "not this"
 

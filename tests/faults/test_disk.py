@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.world import ROWS, World
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.errors import RefusedError, VdbclusterError
 
 SIZE = 256 << 10
 PAGE = 4096
@@ -52,16 +52,16 @@ def run_states(disk: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("room", [0, 4 * PAGE])
-def test_full_before_labels_are_written(world: Callable[..., World], disk: Path, room: int) -> None:
-    """Nothing is written then; with some room, it is the plan that does not fit."""
+def test_full_before_anything_is_read(world: Callable[..., World], disk: Path, room: int) -> None:
+    """What the record needs is foretold, so nothing is begun."""
     there = world()
     there.runs_dir = disk
     full = fill(disk, room)
 
-    told = there.refused(VdbclusterError)
+    told = there.refused(RefusedError)
 
-    assert "cannot be written (No space left on device); free some space" in told
-    assert "--runs-dir" in told
+    assert "of disk in" in told
+    assert "free some, or name another directory with --runs-dir" in told
     assert there.labelled() == 0
     assert there.unharmed()
     assert there.collections() == [there.name]

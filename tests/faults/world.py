@@ -72,7 +72,7 @@ class World:
             self.run(**milvus)
         line = str(raised.value)
         assert "\n" not in line
-        assert raised.value.exit_code == 1
+        assert raised.value.exit_code == error.exit_code
         return line
 
     def labelled(self, name: str = "") -> int:

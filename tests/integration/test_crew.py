@@ -44,6 +44,7 @@ def test_two_workers_read_search_cluster_and_write_the_same(
     told = run(tmp_path / "two", "run", *where, "--label-prefix", "two_", "--workers", "2")
     assert "2 workers; what they do is shown at http://127.0.0.1:" in told
     same(plan(tmp_path / "two"), plan(tmp_path / "one"))
+    client = MilvusClient(lite_server.uri)  # a server hangs up on who was idle for so long
     one = labelled(client, collection_name, "one_")
     assert len(one) == 400
     assert len({label[0] for label in one.values()}) > 2

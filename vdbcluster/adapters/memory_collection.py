@@ -86,6 +86,8 @@ class MemoryCollection:
             raise UsageError(f"{len(new_keys)} keys need as many vectors, not shape {rows.shape}")
         if any(len(values) != len(rows) for values in (columns or {}).values()):
             raise UsageError(f"every column needs {len(rows)} values")
+        if not len(new_keys):  # no key has no type
+            return
         merged = np.concatenate([self.keys, new_keys]) if len(self) else new_keys
         if len(set(merged.tolist())) != len(merged):
             raise UsageError("a key is held twice; keys must be unique")

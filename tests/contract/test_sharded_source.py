@@ -29,11 +29,16 @@ from vdbcluster.ports.shards import Work
 from vdbcluster.wiring.shard_work import ReadShard, forget
 
 ROWS = 150
-SERVERS = (
-    backends.LITE_SERVER,
-    pytest.param(backends.REAL_SERVER, marks=[pytest.mark.server, pytest.mark.slow]),
-)
+REAL = [pytest.mark.server, pytest.mark.slow]
+SERVERS = (backends.LITE_SERVER, pytest.param(backends.REAL_SERVER, marks=REAL))
 NAMES = ("odd-int", "partitions-varchar", "tenants-int", "nullable", "duplicates", "auto-int")
+CASES = [
+    *((backends.LITE_SERVER, name, piece) for name in NAMES for piece in (7, 60)),
+    *(pytest.param(backends.REAL_SERVER, name, 60, marks=REAL) for name in NAMES),
+    pytest.param(
+        backends.REAL_SERVER, "partitions-varchar", 7, marks=REAL
+    ),  # a minute: one is enough
+]
 
 
 @pytest.fixture(params=SERVERS)
@@ -99,12 +104,11 @@ def same(found: Any, whole: Any) -> None:
     assert places == [expected.partitions[code] for code in expected.partition_of]
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("piece", [7, 60])
+@pytest.mark.parametrize(("server", "name", "piece"), CASES, indirect=["server"])
 def test_the_same_rows(
+    server: Backend,
     name: str,
     piece: int,
-    server: Backend,
     connection: MilvusConnection,
     collection_name: str,
     tmp_path: Path,

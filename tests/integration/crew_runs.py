@@ -15,10 +15,28 @@ from typing import Any
 import numpy as np
 import psutil
 from numpy.typing import NDArray
+from pymilvus import MilvusClient
 
+from tests import data, plain
 from vdbcluster.adapters.runs import RunDirectory
 
 TIMEOUT = 500
+
+
+def database_of(folder: Path, name: str, rows: int) -> Path:
+    """A Lite file of the first rows of a real set, made by a process of its own."""
+    data.file(name)
+    path = folder / "real.db"
+    code = "import sys; from tests.integration.crew_runs import fill; fill(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, str(path), name, str(rows)], check=True)
+    return path
+
+
+def fill(path: str, name: str, rows: str) -> None:
+    """The collection ``docs`` of a Lite file, some of its ids negative."""
+    client, vectors = MilvusClient(path), data.embeddings(name)[: int(rows)]
+    plain.create(client, "docs", vectors.shape[1])
+    plain.insert(client, "docs", vectors, first=-500)
 
 
 def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:

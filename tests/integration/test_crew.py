@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,23 @@ import psutil
 import pytest
 from pymilvus import MilvusClient
 
-from tests import data, zoo
+from tests import data, plain, zoo
 from tests.backends import Backend
-from tests.integration.crew_runs import begin, pieces, plan, run, same, wait_for_piece, workers_of
+from tests.integration.crew_runs import (
+    begin,
+    database_of,
+    pieces,
+    plan,
+    run,
+    same,
+    wait_for_piece,
+    workers_of,
+)
 from vdbcluster.adapters.milvus.client import MilvusAddress, connect
 
 CLINC = "clinc150.minilm-l6-int8.384.f16.npy"
 NEWS = "20news7k.minilm-l6-int8.384.f16.npy"
 BANKING = "banking77.minilm-l6-int8.384.f16.npy"
-GLOVE = "glove50_top200k.f16.npy"
 PLAIN = ("--method", "hdbscan")
 
 
@@ -72,56 +79,31 @@ def test_what_cannot_work_is_one_line(
     assert told in last
 
 
-def filled(folder: Path, name: str, rows: int, index: str = "FLAT") -> Path:
-    """A Lite file of the first rows of a real set, made by a process of its own."""
-    import subprocess
-
-    data.file(name)
-    path = folder / "real.db"
-    code = "import sys; from tests.integration.test_crew import fill; fill(*sys.argv[1:])"
-    subprocess.run([sys.executable, "-c", code, str(path), name, str(rows), index], check=True)
-    return path
-
-
-def fill(path: str, name: str, rows: str, index: str = "FLAT") -> None:
-    fill_client(MilvusClient(path), "docs", data.embeddings(name)[: int(rows)], index)
-
-
-def fill_client(client: MilvusClient, name: str, vectors: np.ndarray, index: str) -> None:
-    from pymilvus import DataType
-
-    schema = client.create_schema(enable_dynamic_field=True)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
-    indexes = client.prepare_index_params()
-    options = {"M": 16, "efConstruction": 100} if index == "HNSW" else {}
-    indexes.add_index("vector", index_type=index, metric_type="COSINE", params=options)
-    client.create_collection(name, schema=schema, index_params=indexes)
-    for start in range(0, len(vectors), 4000):
-        part = vectors[start : start + 4000].tolist()
-        client.insert(name, [{"id": start + i - 500, "vector": v} for i, v in enumerate(part)])
-    client.flush(name)
-    client.load_collection(name)
-
-
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filled(tmp_path_factory.mktemp("small"), NEWS, 300)
+    return database_of(tmp_path_factory.mktemp("small"), NEWS, 300)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    ("name", "method"),
-    [(CLINC, "hdbscan"), (NEWS, "hdbscan"), (BANKING, "hdbscan"), (BANKING, "auto")],
+    ("name", "method", "crews"),
+    [
+        (CLINC, "hdbscan", [(2, "1"), (4, "32")]),
+        (NEWS, "hdbscan", [(2, "1"), (2, "auto"), (4, "32")]),
+        (BANKING, "hdbscan", [(2, "7"), (4, "32")]),
+        (BANKING, "auto", [(4, "32")]),
+    ],
 )
-def test_real_sets_are_the_same_however_cut(name: str, method: str, tmp_path: Path) -> None:
-    path = filled(tmp_path, name, 30_000)
+def test_real_sets_are_the_same_however_cut(
+    name: str, method: str, crews: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    path = database_of(tmp_path, name, 30_000)
     where = ("run", "--uri", str(path), "-c", "docs", "--dry-run", "--method", method)
     run(tmp_path / "one", *where)
     whole = plan(tmp_path / "one")
     assert len(np.unique(whole["cluster_id"])) > 5
-    for workers, shards in ((2, "1"), (2, "auto"), (4, "32")):
+    for workers, shards in crews:
         folder = tmp_path / f"{workers}-{shards}"
         run(folder, *where, "--workers", str(workers), "--shards", shards)
         same(plan(folder), whole)
@@ -130,7 +112,7 @@ def test_real_sets_are_the_same_however_cut(name: str, method: str, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_worker_and_a_killed_run_change_nothing(tmp_path: Path) -> None:
-    path = filled(tmp_path, CLINC, 23_700)
+    path = database_of(tmp_path, CLINC, 23_700)
     where = ("run", "--uri", str(path), "-c", "docs", "--dry-run", *PLAIN, "--shards", "12")
     run(tmp_path / "one", *where)
     folder = tmp_path / "killed"
@@ -159,7 +141,7 @@ def test_a_killed_worker_and_a_killed_run_change_nothing(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    path = filled(tmp_path, CLINC, 23_700)
+    path = database_of(tmp_path, CLINC, 23_700)
     folder = tmp_path / "stopped"
     process = begin(
         folder, "run", "--uri", str(path), "-c", "docs", "--dry-run", *PLAIN, "--shards", "12",
@@ -178,22 +160,15 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_glove_is_the_same(tmp_path: Path) -> None:
-    path = filled(tmp_path, GLOVE, 200_000)
-    where = ("run", "--uri", str(path), "-c", "docs", "--dry-run", *PLAIN)
-    for who, workers in (("one", "0"), ("two", "2")):
-        run(tmp_path / who, *where, "--workers", workers)
-    same(plan(tmp_path / "two"), plan(tmp_path / "one"))
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_on_the_real_server(real_server: Backend, collection_name: str, tmp_path: Path) -> None:
     with connect(MilvusAddress(real_server.uri)):
         client = MilvusClient(real_server.uri)
     # HNSW answers otherwise once the server has built or joined segments, whoever searches.
-    fill_client(client, collection_name, data.embeddings(NEWS), "FLAT")
+    vectors = data.embeddings(NEWS)
+    plain.create(client, collection_name, vectors.shape[1], "FLAT")
+    plain.insert(client, collection_name, vectors)
+    client.load_collection(collection_name)
     where = ("run", "--uri", real_server.uri, "-c", collection_name, "--neighbors", "milvus")
     for method, workers in itertools.product(("hdbscan", "auto"), ("0", "2")):
         folder, prefix = tmp_path / (method + workers), f"{method}{workers}_"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 
+from tests import plain
 from tests.backends import LITE_FILE, Backend
 from tests.data import embeddings
 from tests.safety.worlds import client_of
@@ -69,12 +70,7 @@ def test_the_labels_are_those_of_a_run_anew(tmp_path: Path, center: str) -> None
     vectors = embeddings("bbc2225.wordllama.256.f16.npy")
     place = Backend(LITE_FILE, str(tmp_path / "lite.db"))
     with client_of(place) as client:
-        schema = client.create_schema(auto_id=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
-        params = client.prepare_index_params()
-        params.add_index("vector", index_type="FLAT", metric_type="COSINE")
-        client.create_collection(NAME, schema=schema, index_params=params)
+        plain.create(client, NAME, vectors.shape[1])
         insert(client, vectors, range(ROWS - ROWS // 20))
     first, _, _ = planned(how(place, tmp_path / "runs", center, incremental=True))
     assert first.facts["neighbors"]["from"] == "searched"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 
-from tests import backends
+from tests import backends, plain
 from tests.backends import Backend
 from tests.data import embeddings
 from tests.safety.kill_points import LONGEST
@@ -33,17 +33,9 @@ def fill(client: MilvusClient) -> int:
     vectors = embeddings("bbc2225.wordllama.256.f16.npy")
     if client.has_collection(NAME):
         client.drop_collection(NAME)
-    schema = client.create_schema(auto_id=False)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
-    params = client.prepare_index_params()
-    params.add_index("vector", index_type="FLAT", metric_type="COSINE")
-    client.create_collection(NAME, schema=schema, index_params=params)
-    rows: list[dict[str, Any]] = [{"id": i, "vector": v.tolist()} for i, v in enumerate(vectors)]
-    for start in range(0, len(rows), 500):
-        client.insert(NAME, rows[start : start + 500])
-    client.flush(NAME)
-    return len(rows)
+    plain.create(client, NAME, vectors.shape[1])
+    plain.insert(client, NAME, vectors)
+    return len(vectors)
 
 
 def command(backend: Backend, runs: Path) -> list[str]:

@@ -156,6 +156,18 @@ class World:
         elif self.finished == which:
             self.finish(1 - which)
 
+    def killed_at(self, point: Point, which: int) -> Ended:
+        """How it ended. Where a server needs far fewer calls than it usually does (it is asked
+        again and again while it is not ready), that becomes what is usual, and it is tried again.
+        """
+        for _ in range(3):
+            self.expect_work_of(which)
+            ended = kill_at(self.command(which), self.proxy, self.home, point, self.usual)
+            if ended.killed or ended.code or point.by == "time":
+                break
+            self.usual, self.finished = ended, which
+        return ended
+
     def labels(self) -> Labels:
         fields = [name for name in zoo.LABEL_FIELDS if name != "cluster_run_id"]
         with self.client() as client:
@@ -235,9 +247,8 @@ def test_a_killed_run_harms_no_row_and_a_second_run_finishes(
     place: Place, point: Point, which: int, world_of: Any
 ) -> None:
     world: World = world_of(place)
-    world.expect_work_of(which)
 
-    ended = kill_at(world.command(which), world.proxy, world.home, point, world.usual)
+    ended = world.killed_at(point, which)
 
     assert ended.killed or ended.code == 0, ended.output
     assert ended.killed or point.by == "time", "the run ended before it could be killed"

@@ -62,4 +62,14 @@ class CollectionChangedError(BackendError):
 
 
 class NotEnoughMemoryError(VdbclusterError):
-    """The estimate exceeds the memory that the user allowed."""
+    """Memory, of this machine or of its GPU, ran out."""
+
+
+def out_of_memory(error: MemoryError, stage: str = "") -> NotEnoughMemoryError:
+    """In one line: ``stage`` of a run, what ``error`` says of how much it was, what to do."""
+    where = f" (stage {stage})" if stage else ""
+    told = " ".join(str(error).split()) or "nobody says how much was asked for"
+    return NotEnoughMemoryError(
+        f"this machine has not enough memory{where}: {told}; end what else runs here, let large "
+        "arrays lie on disk with --memory-limit, or take fewer --n-neighbors"
+    )

@@ -15,8 +15,7 @@ from scripts._bench.scale import load_of
 from scripts._bench.table import Table
 from vdbcluster.config.settings import Settings
 from vdbcluster.pipeline import cost
-from vdbcluster.pipeline.estimate import likely_walks
-from vdbcluster.pipeline.needs import Job, disk_bytes, peak_bytes
+from vdbcluster.pipeline.needs import Job, disk_bytes, likely_walks, peak_bytes
 from vdbcluster.pipeline.room import SHARE, Room
 
 UNITS = {"k": 10**3, "M": 10**6, "B": 10**9}
@@ -92,6 +91,7 @@ def job_of(n_rows: int, asked: Asked, setting: Setting) -> Job:
         n_neighbors=asked.n_neighbors,
         walks=likely_walks(n_rows) if smooths else 0,
         soft=smooths,
+        workers=setting.workers if setting.workers > 1 else 0,
     )
 
 
@@ -101,12 +101,8 @@ def memory_gb(n_rows: int, asked: Asked, setting: Setting) -> float:
 
 
 def disk_gb(n_rows: int, asked: Asked, setting: Setting) -> float:
-    """While it runs, the record included; workers are given the vectors once more, and get the
-    pieces that they have read.
-    """
-    job = job_of(n_rows, asked, setting)
-    shared = 2 * job.vectors * (setting.workers > 1)
-    return (sum(disk_bytes(job, setting.room).values()) + shared) / GB
+    """While it runs, the record and what workers share included."""
+    return sum(disk_bytes(job_of(n_rows, asked, setting), setting.room).values()) / GB
 
 
 def costs(rows: Sequence[int], asked: Asked, runs: Sequence[dict[str, Any]]) -> Table:
@@ -149,7 +145,8 @@ def _time(n: int, asked: Asked, setting: Setting, runs: Sequence[dict[str, Any]]
         return "-"
     measured = [(load_of(r), r["seconds"]) for r in fit]
     engine = measured[-1][0].engine
-    load = cost.Load(n, asked.dim, asked.n_neighbors, setting.method, engine, setting.workers)
+    walks = likely_walks(n) if setting.method == "auto" else 0
+    load = cost.Load(n, asked.dim, asked.n_neighbors, walks, engine, setting.workers)
     beyond = n / max(r["n"] for r in fit)
     mark = "" if beyond <= 1 else "?" if beyond <= 10 else "??"
     return _spoken(sum(cost.seconds(load, cost.fitted(measured)).values())) + mark

@@ -21,10 +21,12 @@ from scripts._bench.process import run
 from scripts._bench.table import Table
 from scripts._bench.vectors import DIM
 from vdbcluster.pipeline import cost
+from vdbcluster.pipeline.needs import likely_walks
 
 CHILD = Path(__file__).with_name("scale_child.py")
 PEERS = ("EVoC", "fast_hdbscan")
 FACTS = ("read", "neighbors", "audit", "clustering", "memory", "write", "way")
+SETTINGS = ("cluster", "neighbors")
 Result = dict[str, Any]
 
 
@@ -59,6 +61,7 @@ class Whole:
             "seconds": seconds | {"other": round(outcome.wall - sum(seconds.values()), 3)},
             "disk_mb": round(sum(f.stat().st_size for f in runs.rglob("*") if f.is_file()) / 1e6),
             "facts": {name: manifest["facts"].get(name) for name in FACTS},
+            "settings": {name: manifest.get("settings", {}).get(name) for name in SETTINGS},
         }
         return told | failure(outcome)
 
@@ -104,12 +107,32 @@ def by_stage(results: list[Result]) -> Table:
 
 
 def load_of(result: Result, dim: int = DIM) -> cost.Load:
-    """What a measured run was asked to do."""
+    """What a measured run was asked to do; its settings are those of before where it tells none."""
     found = result["facts"].get("neighbors") or {}
     told = str(found.get("engine", ""))
     kinds = {"HNSW": "graph", "every pair": "exact", "faiss": "local"}
     engine: Any = next((kind for word, kind in kinds.items() if word in told), "cells")
-    return cost.Load(result["n"], dim, found.get("n_neighbors", 50), result["method"], engine)
+    asked = result.get("settings") or {}
+    return cost.Load(
+        result["n"],
+        dim,
+        found.get("n_neighbors", 50),
+        likely_walks(result["n"]) if result["method"] == "auto" else 0,
+        engine,
+        resamples=(asked.get("cluster") or {}).get("resamples", 5),
+        audited=(asked.get("neighbors") or {}).get("audit", 200),
+    )
+
+
+def rates_of(results: list[Result]) -> Table | None:
+    """Rates of all runs together, for ``RATES`` of ``pipeline/cost.py``; None without a run."""
+    good = [(load_of(r), r["seconds"]) for r in results if "note" not in r]
+    if not good:
+        return None
+    found = cost.fitted(good)
+    lines = tuple((stage, ", ".join(f"{rate:.2g}" for rate in found[stage])) for stage in found)
+    note = "A rate of 0 is that of a term which no run has, or which the others explain."
+    return Table("Rates of all runs, seconds", ("stage", "rates"), lines, (note,))
 
 
 def prediction(results: list[Result], fit_rows: int) -> list[tuple[Table, cost.Rates]]:

@@ -18,7 +18,11 @@ from vdbcluster.cli.app import app as cli
 from vdbcluster.pipeline import cost
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench_scale"
-RATES = {"read": (0.1, 1e-8), "neighbors": (0.5, 1e-4, 1e-12), "write": (1.0, 1e-5)}
+RATES = {
+    "read": (0.1, 0.0, 1e-8),
+    "neighbors": (0.5, 1e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "write": (1.0, 1e-5, 0.0, 0.0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,7 @@ def result(n: int, method: str = "hdbscan", **seconds: float) -> scale.Result:
             "memory": {"peak_mb": 700, "files_mb": 80},
         },
     }
-    found = seconds or cost.seconds(cost.Load(n, method=method), RATES)
+    found = seconds or cost.seconds(cost.Load(n), RATES)
     return told | {"seconds": found, "total": sum(found.values())}
 
 
@@ -94,6 +98,20 @@ def test_engines_are_told_apart() -> None:
         run = result(1000)
         run["facts"]["neighbors"]["engine"] = engine
         assert scale.load_of(run).engine == kind
+
+
+def test_what_a_run_was_asked_for_is_in_its_load() -> None:
+    assert scale.load_of(result(20_000)).walks == 0
+    assert scale.load_of(result(20_000, "auto")).walks == 64
+    told = result(1000) | {"settings": {"cluster": {"resamples": 1}, "neighbors": {"audit": 0}}}
+    assert (scale.load_of(told).resamples, scale.load_of(told).audited) == (1, 0)
+
+
+def test_rates_of_all_runs_are_told_for_the_model() -> None:
+    table = scale.rates_of([result(n) for n in (20_000, 50_000, 100_000, 200_000)])
+    assert table is not None
+    assert dict(table.lines)["neighbors"].startswith("0.5, 0.0001, 1e-12")
+    assert scale.rates_of([result(50_000) | {"note": "failed"}]) is None
 
 
 def test_stages_and_what_went_wrong_are_in_the_table() -> None:

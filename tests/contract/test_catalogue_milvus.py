@@ -265,6 +265,20 @@ def test_what_is_not_ours_is_not_touched(world: MilvusWorld, how: str) -> None:
     client.drop_alias(name) if how == "alias" else client.drop_collection(name)
 
 
+def test_a_catalogue_that_somebody_dropped_comes_back(world: MilvusWorld) -> None:
+    """2.3.5 keeps its alias, which leads nowhere and can neither be seen nor made."""
+    held = world.catalogue()
+    held.replace(catalogue_of(world.identity(), [1, 2]))
+    [behind] = world.behind()
+    world.client.drop_collection(behind)
+    assert held.read() is None
+    again = catalogue_of(world.identity(), [1, 2, 3], run="run-2")
+
+    held.replace(again)
+
+    assert shown(held.read()) == shown(again)
+
+
 def test_a_row_that_cannot_be_read_is_told(near: Near) -> None:
     held = near.catalogue()
     held.replace(catalogue_of(near.identity(), [1, 2]))

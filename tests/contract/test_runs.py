@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -180,19 +181,93 @@ def test_whatever_is_saved_comes_back(runs: RunStore, arrays: dict[str, np.ndarr
     assert same(runs.load_arrays("x"), arrays)
 
 
-def kept(tmp_path: Path) -> RunDirectory:
+@given(st.dictionaries(st.sampled_from(["a", "a.values", "ö" * 50, "old_b"]), numbers | texts))
+@settings(ANY_TIME, max_examples=60)
+def test_whatever_is_mapped_comes_back(
+    tmp_path: Path, mapped: None, arrays: dict[str, np.ndarray]
+) -> None:
+    runs = RunDirectory(tmp_path)
+    runs.save_arrays("x", arrays, "graph")
+    back = runs.load_arrays("x", "graph")
+    assert same(back, arrays)
+    for name, array in back.items():
+        assert array.flags.aligned
+        assert array.flags.writeable
+        assert isinstance(array, np.memmap) == (arrays[name].dtype != object and array.size > 0)
+
+
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the smallest array were a large one."""
+    monkeypatch.setattr("vdbcluster.adapters.runs.MAPPED", 1)
+
+
+def test_small_arrays_and_other_parts_are_in_memory(tmp_path: Path) -> None:
+    runs = RunDirectory(tmp_path)
+    large = {"a": np.arange(200_000), "few": np.arange(3)}
+    for part, kinds in (("graph", {"a"}), ("smoothed", {"a"}), ("plan", set())):
+        runs.save_arrays("x", large, part)
+        back = runs.load_arrays("x", part)
+        assert {name for name in back if isinstance(back[name], np.memmap)} == kinds
+
+
+def test_a_map_stays_whole_and_changes_no_record(tmp_path: Path, mapped: None) -> None:
+    runs = RunDirectory(tmp_path)
+    saved = {"a": np.arange(10_000).reshape(-1, 2)}
+    runs.save_arrays("x", saved, "graph")
+    back, other = runs.load_arrays("x", "graph"), runs.load_arrays("x", "graph")
+    back["a"][0] = 7
+    runs.move_arrays("x", "graph", "y")
+    assert same(runs.load_arrays("y", "graph"), saved)
+    runs.save_arrays("y", {"a": np.zeros(3)}, "graph")
+    runs.drop_arrays("y", "graph")
+    assert same(other, saved)
+    assert back["a"][0].tolist() == [7, 7]
+
+
+def test_where_the_system_has_no_memory_for_a_copy_the_map_is_read_only(
+    tmp_path: Path, mapped: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = np.memmap
+
+    def scarce(file: object, kind: object, mode: str, *more: object) -> np.ndarray:
+        if mode == "c":
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return real(file, kind, mode, *more)  # type: ignore[call-overload, no-any-return]
+
+    runs = RunDirectory(tmp_path)
+    runs.save_arrays("x", ARRAYS, "graph")
+    monkeypatch.setattr(np, "memmap", scarce)
+    back = runs.load_arrays("x", "graph")
+    assert same(back, ARRAYS)
+    assert not back["codes"].flags.writeable
+
+
+def test_graphs_that_earlier_versions_kept_are_read(tmp_path: Path, mapped: None) -> None:
+    runs = RunDirectory(tmp_path)
+    runs.save_arrays("x", {}, "graph")
+    numbers = {name: array for name, array in ARRAYS.items() if array.dtype != object}
+    for write in (np.savez, np.savez_compressed):
+        write(runs.path("x") / "graph.npz", **numbers)
+        assert same(runs.load_arrays("x", "graph"), numbers)
+
+
+def kept(tmp_path: Path, part: str = "plan") -> RunDirectory:
     runs = RunDirectory(tmp_path / "runs")
     runs.save(MANIFEST)
-    runs.save_arrays(MANIFEST.run_id, ARRAYS)
+    runs.save_arrays(MANIFEST.run_id, ARRAYS, part)
     return runs
 
 
+@pytest.mark.parametrize(("part", "name"), [("plan", "arrays.npz"), ("graph", "graph.npz")])
 @given(st.data())
 @settings(ANY_TIME, max_examples=150)
-def test_a_damaged_file_is_told_or_makes_no_difference(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_damaged_file_is_told_or_makes_no_difference(
+    tmp_path: Path, mapped: None, part: str, name: str, data: st.DataObject
+) -> None:
     """Cut off anywhere, or any byte another: no array comes back that was not saved."""
-    runs = kept(tmp_path)
-    place = runs.path(MANIFEST.run_id) / "arrays.npz"
+    runs = kept(tmp_path, part)
+    place = runs.path(MANIFEST.run_id) / name
     whole = place.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
     if data.draw(st.booleans()):
@@ -201,16 +276,16 @@ def test_a_damaged_file_is_told_or_makes_no_difference(tmp_path: Path, data: st.
         place.write_bytes(
             whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
         )
-    told, back = outcome(runs)
+    told, back = outcome(runs, part)
     if told:
         assert str(place) in told
         assert "\n" not in told
     assert all(same({name: back[name]}, {name: ARRAYS[name]}) for name in back)
 
 
-def outcome(runs: RunDirectory) -> tuple[str, dict[str, np.ndarray]]:
+def outcome(runs: RunDirectory, part: str) -> tuple[str, dict[str, np.ndarray]]:
     try:
-        return "", runs.load_arrays(MANIFEST.run_id)
+        return "", runs.load_arrays(MANIFEST.run_id, part)
     except VdbclusterError as error:
         return str(error), {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import pickle
 import re
@@ -17,8 +18,10 @@ import fsspec.implementations.memory
 import numpy as np
 import pytest
 
+from tests.object_store import bucket
 from vdbcluster.adapters import npy, shard_files
 from vdbcluster.adapters.shard_files import ShardFiles
+from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.ports.shards import ShardStore
 
@@ -27,18 +30,8 @@ KINDS = ["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)]
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A bucket of a server that speaks the protocol."""
-    pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        fsspec.filesystem("s3").mkdir("pieces")
-        yield "s3://pieces"
-    server.stop()
+    with bucket() as url:
+        yield url
 
 
 @pytest.fixture(params=KINDS)
@@ -177,6 +170,20 @@ def test_dropped_it_is_gone_and_what_is_mapped_stays(store: ShardStore, url: str
     assert len(store.load("x")["a"]) == 4
 
 
+def test_folders_of_ours_are_cleared_once_they_are_old(url: str) -> None:
+    place, stem = WorkFolders(url), "0123abcd"
+    place.clear(stem, "", 0.0)  # nothing is there
+    kept, old, other = (f"{of}-{uuid.uuid4().hex}" for of in (stem, stem, "ffff0000"))
+    for name in (kept, old, other, f"{stem}-of somebody else"):
+        place.store(name).save("x", {"a": np.arange(3)})
+    place.clear(stem, kept, 3600.0)
+    assert place.store(old).has("x")
+    place.clear(stem, kept, -math.inf)
+    assert not place.store(old).has("x")
+    for name in (kept, other, f"{stem}-of somebody else"):
+        assert place.store(name).has("x")
+
+
 def test_a_folder_of_ours_goes_whole(tmp_path: Path) -> None:
     store = ShardFiles(str(tmp_path / "graph"))
     store.save("x", {"a": np.arange(3)})
@@ -242,6 +249,7 @@ def test_a_store_that_cannot_be_reached_is_one_line() -> None:
         lambda: store.save_matrix("x", np.arange(3)),
         lambda: store.matrix("x"),
         store.drop,
+        lambda: WorkFolders(store.url).clear("0123abcd", "", 1.0),
     ):
         with pytest.raises(VdbclusterError, match=r"unreachable://bucket/graph .*\(no endpoint\)"):
             use()

@@ -101,3 +101,24 @@ def test_what_does_not_fit_is_refused_before_the_work(tmp_path: Path, database: 
     assert "488 MiB" in lines[0]
     assert "Traceback" not in found.stderr
     assert not list((tmp_path / "runs").glob("*/manifest.json"))
+
+
+def test_memory_that_runs_out_anywhere_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np, vdbcluster.wiring.inspection as i\n"
+        "i.inspect_collection = lambda *_: np.empty((1 << 40, 1 << 10))\n"
+        "from vdbcluster.cli.main import main; sys.argv = ['vdbcluster', *sys.argv[1:]]; main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, "inspect", "--uri", str(tmp_path / "none.db"), "-c", "rows"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert found.returncode == 1, found.stderr
+    line = found.stderr.strip().splitlines()[-1]
+    assert line.startswith("vdbcluster: this machine has not enough memory: Unable to allocate")
+    assert "--memory-limit" in line
+    assert "Traceback" not in found.stderr

@@ -54,7 +54,7 @@ def test_inspect_says_which_and_why(
     monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
     found = inspect_collection(settings_for(docs, "gpu", tmp_path), QUIET)
     assert found.neighbors == "gpu, euclidean: it was asked for"
-    assert 0 < found.estimate.seconds["neighbours"] < np.inf
+    assert 0 < found.estimate.seconds["neighbors"] < np.inf
     monkeypatch.setattr(choice, "EXACT_ROWS", ROWS - 1)
     found = inspect_collection(settings_for(docs, "auto", tmp_path), QUIET)
     assert found.neighbors.startswith(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +37,8 @@ from vdbcluster.pipeline.write_shards import (
     has_outcome,
     save_part,
 )
-from vdbcluster.wiring import shard_work
+from vdbcluster.wiring import bench, shard_work
+from vdbcluster.wiring.bench import Bench
 from vdbcluster.wiring.crew import Crew
 from vdbcluster.wiring.shard_work import WriteShard
 
@@ -245,6 +248,65 @@ def test_a_run_that_may_write_calls_off_the_workers_of_one_that_died(tmp_path: P
     assert read.has("rows-00000")
 
 
+@dataclass
+class Parts:
+    """What matters of ``Adapters``."""
+
+    elsewhere: object = "nobody said"
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_run_without_workers_calls_them_off_too_before_it_writes(
+    reached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = WorkFolders(str(tmp_path))
+    died = Crew(settings(), place, count=2).writing("id")
+    died.save(BEGUN, {})
+    if not reached:
+        place = WorkFolders("nosuch://bucket/work")
+    before, told = list[bool](), list[str]()
+
+    def sink(*_: object) -> None:
+        before.append(died.has(BEGUN))
+
+    monkeypatch.setattr(bench, "locked_run", lambda *_: nullcontext())
+    monkeypatch.setattr(Bench, "_leased", sink)
+    monkeypatch.setattr(Bench, "adapters", lambda *_: Parts())
+    source = SimpleNamespace(found=SimpleNamespace(identity="id"))
+    observer = SimpleNamespace(warn=told.append)
+    alone = Bench(None, source, settings(), None, observer, Crew(settings(), place))
+    with alone.writing("run") as parts:
+        assert parts == Parts(None)
+    assert before == [not reached]
+    assert ["may still be writing" in line for line in told] == [True] * (not reached)
+
+
+@pytest.mark.parametrize(("rate", "at_once"), [(5000.0, 3), ("auto", None), ("none", None)])
+def test_workers_that_join_while_labels_are_written_do_not_make_it_faster_than_its_rate(
+    rate: Any, at_once: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = dict.fromkeys("abc", 1)
+    workers = DaskWorkers(SimpleNamespace(nthreads=lambda: threads))
+    written = load_settings({"milvus": {"uri": "http://h:1"}, "write": {"rate": rate}})
+    found: list[tuple[DaskWorkers, WriteShard]] = []
+
+    def each(workers: DaskWorkers, work: WriteShard, *_: object) -> None:
+        found.append((workers, work))
+        threads["d"] = 1  # too late
+
+    monkeypatch.setattr(DaskWorkers, "each", each)
+    sink: Future[Any] = Future()
+    sink.set_result(Sink(1))
+    lease = SimpleNamespace(check=lambda: None)
+    crew = Crew(written, WorkFolders(str(tmp_path)), workers, 2, reaches=True)
+    writers = crew.writers("id", sink, (), lease)
+    assert writers is not None
+    writers.write([], lambda _: None)
+    asked, work = found[0]
+    assert (asked.at_once, asked.twice) == (at_once, False)
+    assert work.throttle.rate == (rate if at_once is None else rate / at_once)
+
+
 def test_a_rate_is_shared_by_workers_that_joined_since_the_run_began() -> None:
     client = SimpleNamespace(nthreads=lambda: dict.fromkeys("abcde", 1))
     place = WorkFolders("w")
@@ -301,7 +363,7 @@ def test_work_that_kills_every_worker_is_one_line() -> None:
     def result() -> None:
         raise KilledWorker("key", SimpleNamespace(address="tcp://a:1"), 3)
 
-    told = _result(SimpleNamespace(result=result), 7)
+    told = _result(SimpleNamespace(type=None, result=result), 7)
     assert isinstance(told, VdbclusterError)
     assert "died of piece 7" in str(told)
     assert "--shards" in str(told)

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from vdbcluster.pipeline import cost
 from vdbcluster.pipeline.cost import Load
+from vdbcluster.pipeline.needs import likely_walks
 
 RATES: dict[str, tuple[float, ...]] = {
     "other": (4.0, 0.0),
-    "read": (0.5, 2e-8),
-    "neighbors": (1.0, 3e-4, 1e-12),
-    "cluster": (0.2, 5e-9, 1e-8),
-    "write": (1.0, 1e-4),
+    "read": (0.5, 0.0, 2e-8),
+    "neighbors": (1.0, 3e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "cluster": (0.2, 5e-9, 0.5, 1e-8),
+    "write": (1.0, 1e-4, 0.0, 1e-6),
 }
 SIZES = (20_000, 50_000, 100_000, 200_000)
 
@@ -25,20 +26,24 @@ loads = st.builds(
     n_rows=st.integers(2, 10**9),
     dim=st.integers(1, 4096),
     n_neighbors=st.integers(1, 200),
-    method=st.sampled_from(["auto", "hdbscan", "leaf", "layers"]),
-    engine=st.sampled_from(["cells", "graph", "local", "exact"]),
+    walks=st.integers(0, 256),
+    engine=st.sampled_from(["cells", "graph", "local", "exact", "gpu"]),
     workers=st.integers(1, 64),
+    resamples=st.integers(0, 10),
+    audited=st.integers(0, 1000),
+    rewrites=st.booleans(),
 )
 
 
-def runs(method: str = "hdbscan") -> list[tuple[Load, dict[str, float]]]:
-    return [(load, cost.seconds(load, RATES)) for load in (Load(n, method=method) for n in SIZES)]
+def sized(n: int, *, smooth: bool) -> Load:
+    return Load(n, walks=likely_walks(n) if smooth else 0)
 
 
-@pytest.mark.parametrize("method", ["hdbscan", "auto"])
-def test_a_larger_run_is_foretold_from_smaller_ones(method: str) -> None:
-    rates = cost.fitted(runs(method))
-    large = Load(1_000_000, method=method)
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_larger_run_is_foretold_from_smaller_ones(smooth: bool) -> None:
+    small = [sized(n, smooth=smooth) for n in SIZES]
+    rates = cost.fitted([(load, cost.seconds(load, RATES)) for load in small])
+    large = sized(1_000_000, smooth=smooth)
     off = cost.within(cost.seconds(large, rates), cost.seconds(large, RATES))
     assert set(off) == set(RATES)
     assert all(abs(value) < 0.05 for value in off.values()), off
@@ -66,12 +71,54 @@ def test_without_a_run_there_are_no_rates() -> None:
         cost.fitted([])
 
 
-def test_first_batches_make_the_rates_those_of_this_machine() -> None:
-    load = Load(100_000, method="hdbscan", workers=4)
-    slow = {stage: 3 * t for stage, t in cost.seconds(replace(load, workers=1), RATES).items()}
+@pytest.mark.parametrize("engine", ["cells", "graph", "local", "exact", "gpu"])
+def test_first_batches_make_the_rates_those_of_this_machine(engine: cost.Engine) -> None:
+    load = Load(100_000, engine=engine, workers=4)
+    slow = {stage: 3 * t for stage, t in cost.seconds(load, RATES).items()}
     timed = {stage: slow[stage] for stage in ("read", "neighbors")}
     rates = cost.calibrated(RATES, load, timed)
-    assert cost.seconds(replace(load, workers=1), rates) == pytest.approx(slow)
+    assert cost.seconds(load, rates) == pytest.approx(slow)
+    assert cost.foretold(load, timed, RATES) == pytest.approx(
+        {stage: t for stage, t in slow.items() if stage in cost.TOLD}
+    )
+
+
+@pytest.mark.parametrize(("engine", "here"), [("local", 2.0), ("cells", 5.0), ("graph", 5.0)])
+def test_a_server_says_nothing_of_this_processor_where_that_was_timed(
+    engine: cost.Engine, here: float
+) -> None:
+    load = Load(100_000, engine=engine, audited=0)
+    usual = cost.seconds(load, cost.RATES)
+    timed = {"read": 5 * usual["read"], "neighbors": 2 * usual["neighbors"]}
+    found = cost.foretold(load, timed)
+    assert found["write"] == pytest.approx(5 * usual["write"])
+    assert found["cluster"] == pytest.approx(here * usual["cluster"])
+
+
+def test_the_audit_tells_of_this_processor_whoever_searches() -> None:
+    load = Load(100_000, engine="cells")
+    usual = cost.seconds(load, cost.RATES)
+    timed = {stage: 5 * usual[stage] for stage in ("read", "neighbors")}
+    found = cost.foretold(load, timed | {"audit": usual["audit"] / 2})
+    assert found["cluster"] == pytest.approx(usual["cluster"] / 2)
+    assert found["write"] == pytest.approx(5 * usual["write"])
+
+
+def test_what_was_timed_is_told_as_it_was_whatever_the_model_knows() -> None:
+    found = cost.foretold(Load(1000, engine="gpu"), {"neighbors": 7.0})
+    assert found["neighbors"] == 7.0
+    assert "languages" not in found  # they are told apart while the search goes on
+    none = cost.foretold(Load(1000, resamples=0, audited=0), {})
+    assert not {"audit", "stability"} & set(none)
+
+
+def test_a_sample_of_every_pair_tells_what_a_search_takes() -> None:
+    sample, load = Load(10_000, engine="exact"), Load(30_000, engine="exact", workers=2)
+    assert cost.searching(load, sample, 1e-3) == pytest.approx(1e-3 * 3 * 30_000 / 2)
+    server = Load(30_000, engine="graph")
+    assert cost.searching(server, server, 1e-3) == pytest.approx(30.0)
+    by_index = cost.searching(Load(10**6, engine="local"), sample, 1e-3)
+    assert by_index < cost.searching(Load(10**6, engine="exact"), sample, 1e-3) / 5
 
 
 def test_calibrating_with_nothing_changes_nothing() -> None:
@@ -79,8 +126,8 @@ def test_calibrating_with_nothing_changes_nothing() -> None:
 
 
 def test_only_smoothing_pays_for_coordinates() -> None:
-    assert cost.terms("cluster", Load(1000, method="hdbscan"))[2] == 0
-    assert cost.terms("cluster", Load(1000, method="auto"))[2] > 0
+    assert cost.terms("cluster", Load(1000, walks=0))[2:] == (0, 0)
+    assert min(cost.terms("cluster", Load(1000, walks=26))[2:]) > 0
 
 
 def test_how_far_off() -> None:
@@ -88,14 +135,18 @@ def test_how_far_off() -> None:
     assert cost.within({"read": 3.0, "plan": 1.0}, measured) == {"read": 0.5}
 
 
+@given(load=loads)
+def test_rates_have_one_number_for_each_term(load: Load) -> None:
+    found = cost.seconds(load, cost.RATES)
+    assert set(found) == set(cost.SHAPES)
+    assert all(seconds >= 0 for seconds in found.values())
+
+
 @given(load=loads, more=st.integers(1, 10**9))
 def test_more_rows_never_cost_less(load: Load, more: int) -> None:
     before = cost.seconds(load, RATES)
     after = cost.seconds(replace(load, n_rows=load.n_rows + more), RATES)
-    smoothed = load.method not in ("hdbscan", "leaf")  # more rows may get fewer coordinates
-    assert all(
-        after[s] >= t * (1 - 1e-9) for s, t in before.items() if s != "cluster" or not smoothed
-    )
+    assert all(after[s] >= t * (1 - 1e-9) for s, t in before.items())
 
 
 @given(load=loads)

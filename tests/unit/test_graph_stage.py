@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.config.settings import Settings, load_settings
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.errors import NotEnoughMemoryError, VdbclusterError
 from vdbcluster.model.collection import VectorField
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.pipeline import cluster
@@ -23,6 +24,7 @@ from vdbcluster.pipeline.graph_record import GRAPH, recorded_graph
 from vdbcluster.pipeline.graph_stage import Found, GraphStage
 from vdbcluster.pipeline.room import Room
 from vdbcluster.pipeline.smooth_stage import SMOOTHED
+from vdbcluster.ports.runs import LARGE_PARTS
 
 PLAIN = settings()
 
@@ -291,6 +293,58 @@ def test_without_keep_graph_nothing_stays(tmp_path: Path) -> None:
     assert world.work() == []
     assert RunDirectory(tmp_path).having(GRAPH) == ()
     assert world.run("second", how).facts["neighbors"]["from"] == "searched"
+
+
+class Full(RunDirectory):
+    """The disk has no room for graphs; what else there is fits."""
+
+    def save_arrays(self, run_id: str, arrays: Any, part: str = "plan") -> None:
+        if part in LARGE_PARTS:
+            raise VdbclusterError(f"the {part} cannot be written (No space left on device)")
+        super().save_arrays(run_id, arrays, part)
+
+
+def test_a_disk_that_is_full_costs_the_graph_and_not_the_run(tmp_path: Path) -> None:
+    world = World(MemoryCollection(blobs()), tmp_path)
+    first = world.run("first", PLAIN, runs=Full(tmp_path))
+    assert first.state == "written"
+    lost = [line for line in world.warnings if "No space left" in line]
+    assert [line.split(",")[0] for line in lost] == [
+        "the next run searches again",
+        "the next run smooths again",
+    ]
+    runs = RunDirectory(tmp_path)
+    assert runs.having(GRAPH) == runs.having(SMOOTHED) == ()
+    assert world.run("second", PLAIN).facts["neighbors"]["from"] == "searched"
+
+
+def test_a_plan_that_cannot_be_kept_ends_the_run(tmp_path: Path) -> None:
+    class NoPlan(RunDirectory):
+        def save_arrays(self, run_id: str, arrays: Any, part: str = "plan") -> None:
+            if part == "plan":
+                raise VdbclusterError("the plan cannot be written (No space left on device)")
+            super().save_arrays(run_id, arrays, part)
+
+    world = World(MemoryCollection(blobs()), tmp_path)
+    with pytest.raises(VdbclusterError, match="the plan cannot be written"):
+        world.run("first", PLAIN, runs=NoPlan(tmp_path))
+    assert not world.held.labelled.any()
+
+
+def test_memory_that_runs_out_is_one_line(tmp_path: Path) -> None:
+    world = World(MemoryCollection(blobs()), tmp_path)
+
+    def before() -> None:
+        np.empty((1 << 40, 1 << 10), np.float32)
+
+    world.before = before
+    with pytest.raises(NotEnoughMemoryError) as told:
+        world.run("first", PLAIN)
+    line = str(told.value)
+    assert "(stage neighbors)" in line
+    assert "PiB" in line
+    assert "--memory-limit" in line
+    assert "\n" not in line
 
 
 class Killed(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.data import embeddings
 from vdbcluster.adapters.local_index import index_bytes, shape_for
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.adapters.shard_files import ShardFiles
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.errors import RefusedError, VdbclusterError
 from vdbcluster.graph.distance import prepare
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.model.arrays import Float32Array
@@ -141,6 +142,21 @@ def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(VdbclusterError, match=r"cannot be put in .*file .File exists") as caught:
         found.search(np.arange(10), 5)
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_fills_up_is_one_line(tmp_path: Path) -> None:
+    """It is written to as a file: a write to a map would end the process."""
+    rows = some_rows()
+
+    def full(*_: object) -> np.ndarray:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vdbcluster.adapters.local_index._even", full)
+        with pytest.raises(RefusedError, match=r"No space left on device.*--runs-dir") as caught:
+            search(rows, memory_bytes=30_000, folder=tmp_path).search(np.arange(10), 5)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("d", [8, 24])

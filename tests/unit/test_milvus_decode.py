@@ -18,6 +18,7 @@ from vdbcluster.adapters.milvus.decode import (
     keys_of,
     to_bytes,
     to_floats,
+    told,
     vectors_of,
 )
 from vdbcluster.model.collection import KeyField, VectorField
@@ -142,3 +143,12 @@ def test_keys_have_their_dtype() -> None:
     assert strings.dtype == object
     assert strings.tolist() == ["a", "bc"]
     assert keys_array([], KEY).shape == (0,)
+
+
+def test_rows_are_told_with_all_that_they_hold() -> None:
+    plain = [{"key": 1, "size": 2}, {"key": 3, "size": None}]
+    kept = response("FLOAT_VECTOR", representable("FLOAT_VECTOR", 2))
+
+    assert told(HybridExtraList([], [dict(row) for row in plain])) == plain
+    assert told(plain) == plain  # another version's rows, or those of a plain list
+    assert all(set(row) == {"key", "vec"} for row in told(kept))

@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.silent import Listener
+from vdbcluster.config.scale import ScaleSettings
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError
 from vdbcluster.pipeline.budget import check_budget
-from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes, peak_bytes
+from vdbcluster.pipeline.needs import (
+    MIB,
+    Job,
+    disk_bytes,
+    memory_bytes,
+    peak_bytes,
+    worker_bytes,
+)
 from vdbcluster.pipeline.room import SHARE, Room
 from vdbcluster.ports.machine import UnknownMachine
 
@@ -95,11 +103,16 @@ def test_a_million_rows_fit_in_8_gb_and_200_000_in_2() -> None:
 class Small(UnknownMachine):
     """A machine with this much of everything."""
 
-    def __init__(self, disk: int | None = None, memory: int | None = None) -> None:
-        self.disk, self.memory = disk, memory
+    def __init__(
+        self, disk: int | None = None, memory: int | None = None, work: int | None = None
+    ) -> None:
+        self.disk, self.memory, self.work = disk, memory, work
 
     def free_disk(self, folder: Path) -> int | None:
-        return self.disk
+        return self.work if folder.name == "work" else self.disk
+
+    def same_disk(self, one: Path, other: Path) -> bool:
+        return one == other or self.work is None
 
     def free_memory(self) -> int | None:
         return self.memory
@@ -108,10 +121,9 @@ class Small(UnknownMachine):
 JOB = Job(n_rows=5_000_000, dim=768, n_neighbors=50, walks=32, soft=True)
 
 
-def settings(folder: Path, limit: str = "auto") -> Settings:
-    return Settings.model_validate(
-        {"run": {"runs_dir": str(folder)}, "scale": {"memory_limit": limit}}
-    )
+def settings(folder: Path, limit: str = "auto", work: str = "") -> Settings:
+    scale = {"memory_limit": limit, "work_dir": work}
+    return Settings.model_validate({"run": {"runs_dir": str(folder)}, "scale": scale})
 
 
 def test_too_little_memory_is_one_line_with_both_numbers(tmp_path: Path) -> None:
@@ -133,6 +145,37 @@ def test_too_little_disk_is_one_line_with_both_numbers(tmp_path: Path) -> None:
     assert f"{need // MIB:,} MiB" in str(told.value)
     assert f"{(need - 1) // MIB:,} MiB are free" in str(told.value)
     check_budget(JOB, settings(tmp_path), Small(disk=need), Listener())
+
+
+def test_pieces_are_counted_where_they_lie(tmp_path: Path) -> None:
+    """In a folder of another disk, of the same disk, in an object store."""
+    need = disk_bytes(JOB, Room(512 << 20))
+    own, work = need["meanwhile"] + need["record"], str(tmp_path / "work")
+    elsewhere = settings(tmp_path, work=work)
+    check_budget(JOB, elsewhere, Small(disk=own, work=need["pieces"]), Listener())
+    with pytest.raises(RefusedError, match=r"/work, and .* with --work-dir"):
+        check_budget(JOB, elsewhere, Small(disk=own, work=need["pieces"] - 1), Listener())
+    with pytest.raises(RefusedError, match="with --runs-dir"):
+        check_budget(JOB, elsewhere, Small(disk=own - 1, work=need["pieces"]), Listener())
+    with pytest.raises(RefusedError, match="with --runs-dir"):
+        check_budget(JOB, elsewhere, Small(disk=own), Listener())
+    far = settings(tmp_path, work="s3://bucket/work")
+    check_budget(JOB, far, Small(disk=own, work=0), Listener())
+
+
+def test_workers_take_memory_and_room_for_pieces(tmp_path: Path) -> None:
+    alone, shared = disk_bytes(JOB, PLENTY), disk_bytes(replace(JOB, workers=4), PLENTY)
+    assert shared["pieces"] > alone["pieces"] + JOB.vectors
+    assert shared["record"] == alone["record"]
+    assert worker_bytes(JOB, PLENTY) == 0
+    four = settings(tmp_path).model_copy(update={"scale": ScaleSettings(workers=4)})
+    job, room = replace(JOB, workers=4), Room(512 << 20)
+    own, theirs = peak_bytes(job, room), 4 * worker_bytes(job, room)
+    heard = Listener()
+    check_budget(job, four, Small(memory=own + theirs), heard)
+    assert heard.warnings == []
+    check_budget(job, four, Small(memory=own + theirs - 1), heard)
+    assert f"{theirs // MIB:,} MiB of it for 4 workers" in heard.warnings[0]
 
 
 def test_without_a_limit_a_small_machine_is_warned_of(tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from tests.silent import Listener
+from vdbcluster.pipeline import cost
+from vdbcluster.pipeline.cost import Load
 from vdbcluster.pipeline.outlook import duration, foretelling
+
+FEW = Load(100_000, engine="cells", resamples=0, audited=0)
+"""A search of a server, which says nothing of what this machine does afterwards."""
 
 
 class Clock:
@@ -20,10 +25,15 @@ class Clock:
         return self.now
 
 
-def search(rows: int, batch: int, *, first: float, each: float, later: float) -> dict[str, Any]:
+def after(load: Load) -> float:
+    """Seconds after the search, where nothing but it was timed."""
+    return sum(t for stage, t in cost.foretold(load, {}).items() if stage in cost.LATER)
+
+
+def search(rows: int, batch: int, *, first: float, each: float, load: Load) -> dict[str, Any]:
     """Facts and notes of a search whose first batch takes ``first`` seconds, others ``each``."""
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
-    observer = foretelling(heard, {"cluster": later}, facts, clock)
+    observer = foretelling(heard, load, dict, facts, clock)
     with observer.stage("neighbours", rows) as progress:
         for start in range(0, rows, batch):
             clock.now += first if start == 0 else each
@@ -34,10 +44,11 @@ def search(rows: int, batch: int, *, first: float, each: float, later: float) ->
 @pytest.mark.parametrize("batch", [1_000, 4_000, 12_500])
 def test_an_index_built_before_the_first_batch_does_not_count(batch: int) -> None:
     each = batch * 0.004
-    found = search(100_000, batch, first=500.0, each=each, later=60.0)
+    found = search(100_000, batch, first=500.0, each=each, load=FEW)
     forecast = found["facts"]["forecast"]
-    assert forecast["later_seconds"] == {"cluster": 60.0}
-    assert forecast["seconds_left"] == pytest.approx(forecast["search_seconds_left"] + 60.0)
+    assert set(forecast["later_seconds"]) == {"cluster", "plan", "write", "catalogue"}
+    later = forecast["seconds_left"] - forecast["search_seconds_left"]
+    assert later == pytest.approx(after(FEW), abs=0.2)
     batches_left = forecast["search_seconds_left"] / each
     assert batches_left == pytest.approx(round(batches_left), abs=0.1)
     assert 0 < forecast["search_seconds_left"] <= 100_000 * 0.004
@@ -48,7 +59,7 @@ def test_an_index_built_before_the_first_batch_does_not_count(batch: int) -> Non
 @pytest.mark.parametrize("kept", [0, 20_000])
 def test_nor_does_it_after_pieces_of_an_earlier_search(kept: int) -> None:
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
-    observer = foretelling(heard, {}, facts, clock)
+    observer = foretelling(heard, FEW, dict, facts, clock)
     with observer.stage("neighbours", 100_000) as progress:
         progress.advance(kept)
         for first in (True, *[False] * 15):
@@ -61,7 +72,7 @@ def test_nor_does_it_after_pieces_of_an_earlier_search(kept: int) -> None:
 
 def test_what_is_left_is_what_then_passes() -> None:
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
-    observer = foretelling(heard, {}, facts, clock)
+    observer = foretelling(heard, FEW, dict, facts, clock)
     told_at = 0.0
     with observer.stage("neighbours", 100_000) as progress:
         for _ in range(100):
@@ -69,13 +80,52 @@ def test_what_is_left_is_what_then_passes() -> None:
             progress.advance(1_000)
             if heard.notes and not told_at:
                 told_at = clock.now
-    assert facts["forecast"]["seconds_left"] == pytest.approx(clock.now - told_at, rel=0.01)
+    forecast = facts["forecast"]
+    assert forecast["search_seconds_left"] == pytest.approx(clock.now - told_at, rel=0.01)
+    assert forecast["search_seconds"] == pytest.approx(told_at)
+
+
+@pytest.mark.parametrize("slower", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("kept", [0, 400_000])
+def test_a_machine_that_searches_slower_does_all_slower(slower: float, kept: int) -> None:
+    """Its index, too, and though pieces of the search were there before."""
+    load = Load(1_000_000, engine="local", walks=32)
+    usual = cost.seconds(load, cost.RATES)
+    index = cost.seconds(Load(0, engine="local"), cost.RATES)["neighbors"]
+    each = (usual["neighbors"] - index) / 25
+    heard, clock, facts = Listener(), Clock(), dict[str, Any]()
+    timed = {"read": slower * usual["read"]}
+    with foretelling(heard, load, lambda: timed, facts, clock).stage("neighbours", 1_000_000) as p:
+        p.advance(kept)
+        clock.now += slower * index
+        for _ in range((1_000_000 - kept) // 40_000):
+            clock.now += slower * each
+            p.advance(40_000)
+    for stage, seconds in facts["forecast"]["later_seconds"].items():
+        assert seconds == pytest.approx(slower * usual[stage], rel=0.01, abs=0.06)
+
+
+def test_what_was_timed_is_asked_for_once() -> None:
+    asked: list[int] = []
+
+    def timed() -> dict[str, float]:
+        asked.append(1)
+        return {}
+
+    facts = dict[str, Any]()
+    short = Load(10_000, resamples=0, audited=0)
+    with foretelling(Listener(), short, timed, facts, Clock()).stage("neighbours", 10_000) as p:
+        for _ in range(10):
+            p.advance(1_000)
+    assert asked == [1]
+    assert facts == {}
 
 
 def test_nothing_is_told_of_a_short_search_nor_of_other_stages() -> None:
-    assert search(10_000, 1_000, first=0.1, each=0.1, later=1.0)["notes"] == []
+    short, long = Load(10_000), Load(10**9)
+    assert search(10_000, 1_000, first=0.1, each=0.1, load=short)["notes"] == []
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
-    with foretelling(heard, {"cluster": 1e6}, facts, clock).stage("read", 10) as progress:
+    with foretelling(heard, long, dict, facts, clock).stage("read", 10) as progress:
         for _ in range(10):
             clock.now += 60.0
             progress.advance(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,12 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from tests import data
-from vdbcluster.graph.chebyshev import largest
+from vdbcluster.graph.by_rows import RowBlocks
+from vdbcluster.graph.chebyshev import STEPS, beginning, largest
+from vdbcluster.graph.coordinates import coordinates_for
 from vdbcluster.graph.distance import center
 from vdbcluster.graph.exact import exact_neighbors
-from vdbcluster.graph.spectral import CUT, _ends, coordinates, coordinates_for, spectral_neighbors
+from vdbcluster.graph.spectral import CUT, coordinates, spectral_neighbors
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
@@ -30,14 +34,6 @@ def blobs(n: int, centers: int, spread: float, seed: int = 0) -> tuple[np.ndarra
     middle = rng.normal(0, 4, (centers, 8))
     truth = np.arange(n) % centers
     return middle[truth] + rng.normal(0, spread, (n, 8)), truth
-
-
-def test_more_edges_than_int32_can_count() -> None:
-    few = _ends(np.array([2, 0, 2**31 - 3]))
-    assert (few.dtype, few.tolist()) == (np.int32, [0, 2, 2, 2**31 - 1])
-    many = _ends(np.array([2, 0, 2**31 - 2]))
-    assert (many.dtype, many.tolist()) == (np.int64, [0, 2, 2, 2**31])
-    assert _ends(np.array([], np.int64)).tolist() == [0]
 
 
 graphs = st.integers(1, 40).flatmap(
@@ -83,6 +79,31 @@ def dense_coordinates(graph: NeighborGraph, cut: float = CUT) -> np.ndarray:
     return walks / np.linalg.norm(walks, axis=1, keepdims=True)
 
 
+@dataclass
+class Dense:
+    """A matrix as it is, its rows in one block."""
+
+    matrix: np.ndarray
+    blocks: RowBlocks = field(init=False)
+    products: int = 0
+
+    def __post_init__(self) -> None:
+        self.blocks = RowBlocks(len(self.matrix), None)
+
+    def step(self, block, scale=1.0, shift=0.0, before=None):
+        self.products += block.shape[1]
+        found = scale * (self.matrix @ block) + shift * block
+        return np.ascontiguousarray(found if before is None else found - before, np.float32)
+
+    def clear(self, block):
+        pass
+
+
+def found_in(matrix, above, most, seed):
+    lots = np.random.default_rng(seed)
+    return largest(matrix, beginning(matrix, above, lots), above, most, lots)
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     n=st.integers(4, 120),
@@ -98,13 +119,27 @@ def test_the_largest_eigenvalues_of_any_matrix(n, above, alike, most, seed):
     true[: min(alike, n)] = true[0]
     basis = np.linalg.qr(rng.normal(size=(n, n)))[0]
     matrix = ((basis * true) @ basis.T).astype(np.float32)
-    values, vectors = largest(lambda block: matrix @ block, n, above, most, seed)
+    values, vectors = found_in(Dense(matrix), above, most, seed)
     sure = true[true > above + 1e-3][:most]
     assert len(sure) <= len(values) <= min(most, (true > above - 1e-3).sum())
     np.testing.assert_allclose(values, true[: len(values)], atol=2e-3)
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(values)), atol=1e-4)
     apart = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
     assert (apart < 0.05).all()
+
+
+def test_time_is_bounded_where_nothing_settles():
+    """Eigenvalues without a gap, twice as many as may be given."""
+    n, most = 400, 40
+    true = np.linspace(0.9, -1, n) ** 3
+    true[: 2 * most] = np.linspace(0.9, 0.8999, 2 * most)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(n, n)))[0]
+    matrix = Dense(((basis * true) @ basis.T).astype(np.float32))
+    values, _ = found_in(matrix, 0.5, most, 0)
+    assert len(values) == most
+    np.testing.assert_allclose(values, 0.9, atol=1e-3)
+    rounds = STEPS / 4  # each adds a product for its values
+    assert matrix.products < 64 * (STEPS + rounds)
 
 
 @pytest.mark.parametrize(("cut", "many"), [(0.1, 4), (CUT, 10), (0.6, 30)])

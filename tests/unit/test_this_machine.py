@@ -64,3 +64,10 @@ def test_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert free > 0
     assert (machine.own_memory() or 1) > 0
     assert (machine.free_memory() or 1) > 0
+
+
+def test_one_disk_is_told_from_another(tmp_path: Path) -> None:
+    machine = ThisMachine()
+    assert machine.same_disk(tmp_path / "not" / "there", tmp_path)
+    if Path("/proc").is_dir():
+        assert not machine.same_disk(tmp_path, Path("/proc/none"))

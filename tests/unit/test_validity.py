@@ -8,11 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine_graphs import enough, exact, from_matrix, graphs, parameters, permuted
+from vdbcluster.graph.among import among
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
 from vdbcluster.quality.report import graph_report, spread
-from vdbcluster.quality.stability import samples, stability, subgraph
+from vdbcluster.quality.stability import samples, stability
 from vdbcluster.quality.validity import by_cluster, graph_validity, neighbor_agreement
 
 
@@ -153,7 +154,7 @@ def test_report_lists_the_largest_first() -> None:
 def test_the_graph_of_a_sample_has_the_same_pairs(graph: NeighborGraph, seed: int) -> None:
     rows = next(samples(graph.n_rows, 0.8, 1, seed))
     assert len(rows) == round(0.8 * graph.n_rows)
-    part = subgraph(graph, rows)
+    part = among(graph, rows)
     part.validate()
     whole = {
         (int(i), int(j)): d

@@ -14,11 +14,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from vdbcluster.adapters.dask_loop import each
+from vdbcluster.adapters.dask_loop import Handing
 from vdbcluster.errors import UsageError
 from vdbcluster.ports.shards import Work
 
@@ -30,10 +30,18 @@ TELL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DaskWorkers:
-    """``client``: a ``distributed.Client``; ``dashboard``: where it shows what it does."""
+    """``client``: a ``distributed.Client``; ``dashboard``: where it shows what it does.
+
+    ``at_once``: pieces that are under way at most, whoever joins meanwhile; None: enough for all.
+    ``twice``: a piece that takes much longer than its fellows is begun by a second worker, too.
+    ``hung``: workers that get no more work until the future that belongs to each is done.
+    """
 
     client: Any
     dashboard: str = ""
+    at_once: int | None = None
+    twice: bool = True
+    hung: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def count(self) -> int:
@@ -41,7 +49,8 @@ class DaskWorkers:
         return len(self.client.nthreads())
 
     def each(self, work: Work, shards: Sequence[int], done: Callable[[int], None]) -> None:
-        each(self.client, work, shards, done)
+        handing = Handing(self.client, work, iter(shards), self.at_once, self.twice, self.hung)
+        handing.run(done)
 
     def tell(self, call: Callable[[], None]) -> None:
         """Have every worker do it, those excepted that are gone or hang."""

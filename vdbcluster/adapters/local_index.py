@@ -167,10 +167,14 @@ def _scratch(folder: Path | None) -> tempfile.TemporaryDirectory[str]:
             folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="vdbcluster-index-", dir=folder)
     except OSError as error:
-        raise RefusedError(
-            f"the local index does not fit into memory and cannot be put in {folder or 'a file'} "
-            f"({error.strerror}); name another directory with --runs-dir, or allow more memory"
-        ) from error
+        raise _no_room(folder or "a file", error) from error
+
+
+def _no_room(place: Path | str, error: OSError) -> RefusedError:
+    return RefusedError(
+        f"the local index does not fit into memory and cannot be put in {place} "
+        f"({error.strerror}); name another directory with --runs-dir, or allow more memory"
+    )
 
 
 def opened(shape: IndexShape, store: ShardStore) -> LocalIndex:
@@ -211,16 +215,29 @@ def _trained(
     index = _untrained(shape, seed)
     which = audit_sample(shape.n_rows, max(_LEAST_TRAINED, _PER_CELL * shape.cells), seed)
     with _scratch(folder) if shape.parts > 1 else nullcontext(None) as place:
-        kept = (len(which), index.d)
-        if place is None:
-            sample = np.zeros(kept, np.float32)
-        else:
-            sample = np.memmap(Path(place) / "sample", np.float32, "w+", shape=kept)
-        for block in blocks(sample):
-            sample[block] = _even(vectors[which[block]])
+        sample = _sampled(vectors, which, index.d, place)
         with threadpool_limits(limits=1):  # many tiny fits: two threads mostly wait
             index.train(sample)
     return np.asarray(faiss.serialize_index(index))
+
+
+def _sampled(vectors: Float32Array, which: Int64Array, dim: int, place: str | None) -> Float32Array:
+    """The rows that an index learns from, ``(len(which), dim)``; in a file of ``place``, if any,
+    which is written and then mapped: a full disk ends a process that writes to a map.
+    """
+    if place is None:
+        sample = np.empty((len(which), dim), np.float32)
+        for block in blocks(sample):
+            sample[block] = _even(vectors[which[block]])
+        return sample
+    name = Path(place) / "sample"
+    try:
+        with name.open("wb") as file:
+            for block in blocks(np.broadcast_to(np.float32(0), (len(which), dim))):
+                file.write(_even(vectors[which[block]]).data)
+    except OSError as error:
+        raise _no_room(place, error) from error
+    return np.memmap(name, np.float32, "r", shape=(len(which), dim))
 
 
 def _untrained(shape: IndexShape, seed: int) -> Any:

@@ -10,6 +10,7 @@ was created anew has no catalogue yet, and texts are cut.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from vdbcluster.adapters.later import Later
@@ -37,6 +38,10 @@ class MemoryCatalogue:
         if held is None or held.identity != self._collection.identity:
             return None
         return held
+
+    def reserved(self, run_id: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        """See ``ports.catalogue``; there always is room."""
+        return nullcontext()
 
     def prepare(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> Ready:
         """See ``ports.catalogue``; nothing takes long, so all is done when it is shown."""

@@ -1,4 +1,5 @@
-"""One array in one ``.npy`` file that is written in blocks and read as a memory map.
+"""One array in one ``.npy`` file (or in a part of a file) that is written in blocks and read as a
+memory map.
 
 In: an array, or a file of an array. Out: the file; the array, read-only.
 Promise: memory for one block, however large the array, and be it a memory map itself; a file that
@@ -11,14 +12,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from dataclasses import dataclass
+from errno import ENOMEM
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+ALIGNED = 64
+"""Where numbers begin, from the begin of a file: as ``.npy`` has it."""
 _BLOCK_BYTES = 16 << 20
 _brought: dict[tuple[str, str], tuple[str, NDArray[Any]]] = {}
 """Files of object stores that this process has here: which, as it was, and the map."""
@@ -71,14 +76,48 @@ def forget_remote(url: str) -> None:
             del _brought[which]
 
 
+def map_part(file: IO[bytes], begin: int, end: int) -> NDArray[Any] | None:
+    """The array that lies from ``begin`` to ``end`` of a file, to be written to: what is written
+    stays in this process, and takes memory. None where it lies askew, and has to be read.
+
+    A map that none can write to is another type for the compiler of the clustering, which would be
+    compiled anew for it; it is given only where the system has not the memory to copy all of it.
+    """
+    found = _header(file, begin, end)
+    if found.start % ALIGNED:
+        return None
+    try:
+        return found.map(file, "c")
+    except OSError as error:
+        if error.errno != ENOMEM:
+            raise
+        return found.map(file, "r")
+
+
 def _mapped(file: IO[bytes]) -> NDArray[Any]:
-    file.seek(0)
+    return _header(file, 0, file.seek(0, 2)).map(file, "r")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """``start``: of the numbers, in the file."""
+
+    shape: tuple[int, ...]
+    kind: np.dtype[Any]
+    start: int
+
+    def map(self, file: IO[bytes], mode: Literal["r", "c"]) -> NDArray[Any]:
+        if not prod(self.shape) * self.kind.itemsize:
+            return np.empty(self.shape, self.kind)
+        return np.memmap(file, self.kind, mode, self.start, self.shape)
+
+
+def _header(file: IO[bytes], begin: int, end: int) -> _Header:
+    """``ValueError`` if no whole array of numbers, row by row, lies from ``begin`` to ``end``."""
+    file.seek(begin)
     if npy.read_magic(file) != (1, 0):
         raise ValueError("it is no .npy file of version 1.0")
     shape, by_columns, kind = npy.read_array_header_1_0(file)
-    start, end = file.tell(), file.seek(0, 2)
-    if by_columns or kind.hasobject or end - start != prod(shape) * kind.itemsize:
+    if by_columns or kind.hasobject or end - file.tell() != prod(shape) * kind.itemsize:
         raise ValueError(f"it should hold {shape} numbers of {kind}, and does not")
-    if start == end:
-        return np.empty(shape, kind)
-    return np.memmap(file, kind, "r", start, shape)
+    return _Header(shape, kind, file.tell())

@@ -2,7 +2,8 @@
 
 In: see ``ports.runs``. Out: the same after a crash, on another machine, or by another version.
 Promise: a file is written beside its place and renamed into it, so that a killed process leaves
-the old one or the new one, never half; nothing is pickled, and nothing that is read can run code.
+the old one or the new one, never half, and a map of the old one stays whole; nothing is pickled,
+and nothing that is read can run code.
 
     runs = RunDirectory(Path("vdbcluster-runs"))
     runs.save_arrays(run_id, {"keys": keys})
@@ -25,10 +26,12 @@ from vdbcluster.adapters.npz import DAMAGED, read_npz, write_npz
 from vdbcluster.adapters.replacing import replacing
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.model.manifest import RunManifest
-from vdbcluster.ports.runs import TEXT_PARTS
+from vdbcluster.ports.runs import LARGE_PARTS, TEXT_PARTS
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
+MAPPED = 1 << 20
+"""Bytes from which on an array of a large part is a memory map."""
 ELSEWHERE = "name another directory with --runs-dir, or run again"
 DAMAGE = "put a copy of it back, or remove its directory"
 
@@ -95,7 +98,8 @@ class RunDirectory:
         self._put(run_id, _file(part), lambda file: write_npz(file, arrays))
 
     def load_arrays(self, run_id: str, part: str = "plan") -> dict[str, NDArray[Any]]:
-        return self._get(run_id, part, read_npz)
+        mapped = MAPPED if part in LARGE_PARTS else None
+        return self._get(run_id, part, lambda place: read_npz(place, mapped))
 
     def save_text(self, run_id: str, text: str, part: str) -> None:
         self._put(run_id, _file(part), lambda file: file.write(text.encode()))

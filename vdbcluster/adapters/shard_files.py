@@ -72,7 +72,7 @@ class ShardFiles:
     def matrix(self, name: str) -> NDArray[Any]:
         files, place = self._place(f"{name}.npy")
         with self._told(name, files):
-            return map_npy(Path(place)) if _local(files) else map_remote(files, self.url, place)
+            return map_npy(Path(place)) if is_local(files) else map_remote(files, self.url, place)
 
     def remove(self, name: str) -> None:
         files, place = self._place(f"{name}.npz")
@@ -91,7 +91,7 @@ class ShardFiles:
                 if _OURS.fullmatch(Path(place).name):
                     with suppress(FileNotFoundError):
                         files.rm_file(place)
-            if _local(files) and not _listed(files, root):
+            if is_local(files) and not _listed(files, root):
                 with suppress(FileNotFoundError):
                     Path(root).rmdir()
 
@@ -106,7 +106,7 @@ class ShardFiles:
     def _write(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
         files, place = self._place(file_name)
         with self._told(file_name, files):
-            if _local(files):
+            if is_local(files):
                 Path(place).parent.mkdir(parents=True, exist_ok=True)
                 with replacing(Path(place), f"{os.getpid()}{_MACHINE}") as file:
                     write(file)
@@ -119,11 +119,7 @@ class ShardFiles:
         return files, f"{root}/{file_name}"
 
     def _root(self) -> tuple[Any, str]:
-        try:
-            files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise UsageError(f"pieces cannot be kept in {self.shown}: {error}") from error
-        return files, root.rstrip("/")
+        return file_system(self.url)
 
     @contextmanager
     def _told(self, name: str, files: Any) -> Iterator[None]:
@@ -132,7 +128,7 @@ class ShardFiles:
         except DAMAGED as error:
             raise self._trouble(name, error) from error
         except Exception as error:
-            if _local(files):
+            if is_local(files):
                 raise
             raise self._trouble(name, error) from error  # each store has errors of its own
 
@@ -153,7 +149,20 @@ def shown(url: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
-def _local(files: Any) -> bool:
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a path or URL, and the folder in it.
+
+    Raises ``UsageError`` if fsspec does not know the URL, or lacks its package.
+    """
+    try:
+        files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"pieces cannot be kept in {shown(url)}: {error}") from error
+    return files, root.rstrip("/")
+
+
+def is_local(files: Any) -> bool:
+    """Whether it is that of this machine."""
     return isinstance(files, fsspec.get_filesystem_class("file"))
 
 

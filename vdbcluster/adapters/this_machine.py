@@ -64,12 +64,16 @@ class ThisMachine:
         return min((free for free in known if free is not None), default=None)
 
     def free_disk(self, folder: Path) -> int | None:
-        place = folder.absolute()
-        there = next((path for path in (place, *place.parents) if path.exists()), None)
         try:
-            return None if there is None else shutil.disk_usage(there).free
+            return shutil.disk_usage(_there(folder)).free
         except OSError:
             return None
+
+    def same_disk(self, one: Path, other: Path) -> bool:
+        try:
+            return _there(one).stat().st_dev == _there(other).stat().st_dev
+        except OSError:
+            return False
 
     def _run(self, idle: Event) -> None:
         while not idle.wait(EVERY):
@@ -80,6 +84,15 @@ class ThisMachine:
         with self._lock:
             for peak in self._open:
                 peak.own, peak.files = max(peak.own, own), max(peak.files, files)
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it that there is; ``OSError`` without any."""
+    place = folder.absolute()
+    for path in (place, *place.parents):
+        if path.exists():
+            return path
+    raise FileNotFoundError(place)
 
 
 def resident() -> tuple[int, int]:

@@ -18,10 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import fsspec
-
-from vdbcluster.adapters.shard_files import ShardFiles, shown
-from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.adapters.shard_files import ShardFiles, file_system, is_local, shown
+from vdbcluster.errors import VdbclusterError
 
 _NAME = re.compile(r"[0-9a-f]{8,32}-[0-9a-f]{32}")
 """Of folders that ``clear`` may look into."""
@@ -37,7 +35,7 @@ class WorkFolders:
         return ShardFiles(f"{self.url.rstrip('/')}/{name}")
 
     def clear(self, stem: str, keep: str, seconds: float) -> None:
-        files, root = self._root()
+        files, root = file_system(self.url)
         try:
             folders = files.ls(root, detail=False) if files.isdir(root) else []
             for folder in folders:
@@ -45,18 +43,16 @@ class WorkFolders:
                 ours = _NAME.fullmatch(name) and name.startswith(stem) and name != keep
                 if ours and time.time() - _last_write(files, folder) > seconds:
                     self.store(name).drop()
-        except OSError as error:
-            raise VdbclusterError(
-                f"unfinished work in {shown(self.url)} cannot be cleared ({error}); remove what is "
+        except VdbclusterError:
+            raise
+        except Exception as error:
+            if is_local(files) and not isinstance(error, OSError):
+                raise
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise VdbclusterError(  # each store has errors of its own
+                f"unfinished work in {shown(self.url)} cannot be cleared ({told}); remove what is "
                 "old there by hand"
             ) from error
-
-    def _root(self) -> tuple[Any, str]:
-        try:
-            files, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise UsageError(f"pieces cannot be kept in {shown(self.url)}: {error}") from error
-        return files, root.rstrip("/")
 
 
 def _last_write(files: Any, folder: str) -> float:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from vdbcluster.model.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from vdbcluster.model.assign import Surroundings
@@ -70,6 +69,8 @@ def labels_around(around: Surroundings, labels: Int64Array) -> Int64Array:
 
 def vote(weight: Int64Array, ballots: Int64Array, n_clusters: int) -> Vote:
     """Let neighbours vote for ``ballots (m, k)``, clusters ``0 .. n_clusters - 1``, -1 abstains."""
+    from scipy.sparse import csr_array  # a third of a second to import
+
     m = len(weight)
     if not m or not n_clusters:
         return Vote(np.full(m, NOISE), np.zeros(m))

@@ -19,7 +19,7 @@ from typing import NoReturn
 from vdbcluster.cli.ending import say_last
 from vdbcluster.cli.hiding import hide_secrets
 from vdbcluster.cli.printable import printable
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.errors import VdbclusterError, out_of_memory
 
 INTERRUPTED = 130
 OBJECTS = 50_000
@@ -41,10 +41,11 @@ def main() -> NoReturn:
         from vdbcluster.cli.app import app
 
         app()
-    except VdbclusterError as error:
+    except (VdbclusterError, MemoryError) as error:
         if verbose:
             logging.getLogger("vdbcluster").exception("failed")
-        _end(f"vdbcluster: {error}", error.exit_code)
+        told = out_of_memory(error) if isinstance(error, MemoryError) else error
+        _end(f"vdbcluster: {told}", told.exit_code)
     except KeyboardInterrupt:
         _end(INTERRUPT_LINE, INTERRUPTED)
     except BrokenPipeError:

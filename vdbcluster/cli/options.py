@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
@@ -38,8 +39,7 @@ def with_settings(
         places: dict[str, tuple[str, str]] = {}
         for section, model in chosen.items():
             for name in parts.get(section, model.model_fields):
-                field = model.model_fields[name]
-                parameter = _option(section, name, field, model)
+                parameter = _option(section, name, model)
                 places[parameter.name] = (section, name)
                 options.append(parameter)
 
@@ -68,7 +68,10 @@ def _config_option() -> inspect.Parameter:
     return _parameter("config", annotation)
 
 
-def _option(section: str, name: str, field: FieldInfo, model: type[BaseModel]) -> inspect.Parameter:
+@cache
+def _option(section: str, name: str, model: type[BaseModel]) -> inspect.Parameter:
+    """One for all commands that share the setting: they are a thousand, of two hundred settings."""
+    field = model.model_fields[name]
     kind = _kind(field.annotation)
     option = typer.Option(
         *_flags(name, field, kind),

@@ -13,7 +13,7 @@ from rich.table import Table
 from vdbcluster.cli.render_copies import copies_lines
 from vdbcluster.cli.render_plan import has_changes, plan_lines
 from vdbcluster.model.collection import CollectionProfile
-from vdbcluster.model.inspection import Inspection
+from vdbcluster.model.inspection import Estimate, Inspection
 from vdbcluster.model.manifest import RunManifest, unwritten_catalogue
 
 SHOWN_CLUSTERS = 40
@@ -275,7 +275,7 @@ def _outlook(inspection: Inspection) -> list[tuple[str, str]]:
         ),
         ("neighbours", inspection.neighbors),
         ("write-back", _way(inspection)),
-        ("memory", f"about {estimate.memory_mb:,} MiB at the peak"),
+        ("memory", f"about {estimate.memory_mb:,} MiB at the peak{_of_workers(estimate)}"),
         (
             "disk",
             f"about {estimate.disk_mb:,.0f} MiB while it runs, {estimate.record_mb:,.1f} MiB kept",
@@ -287,6 +287,10 @@ def _outlook(inspection: Inspection) -> list[tuple[str, str]]:
         )
         lines.append(("time", f"about {estimate.total_seconds:,.0f} s ({parts})"))
     return lines
+
+
+def _of_workers(estimate: Estimate) -> str:
+    return f", and {estimate.worker_mb:,} MiB in each worker" if estimate.worker_mb else ""
 
 
 def _way(inspection: Inspection) -> str:

@@ -12,8 +12,6 @@ from collections.abc import Hashable, Iterable, Iterator
 from hashlib import blake2b
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from vdbcluster.graph.distance import blocks
 from vdbcluster.model.arrays import Float32Array, Int64Array
@@ -53,6 +51,9 @@ def equal_texts(digests: np.ndarray) -> Int64Array:
 
 def joined(first: Int64Array, second: Int64Array) -> Int64Array:
     """Groups of rows that either grouping connects, ``(n,)``."""
+    from scipy.sparse import coo_array  # a third of a second to import
+    from scipy.sparse.csgraph import connected_components
+
     n = len(first)
     left = np.concatenate((np.arange(n), np.arange(n)))
     right = np.concatenate((first, second + n))

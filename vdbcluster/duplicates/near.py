@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from vdbcluster.duplicates.scale import rounding_floor
 from vdbcluster.graph.distance import blocks
@@ -201,6 +199,9 @@ class NearSearch:
 
 def _parts(links: _Links) -> Iterator[Int64Array]:
     """Units of each connected part, ascending; nothing but linked units."""
+    from scipy.sparse import coo_array  # a third of a second to import
+    from scipy.sparse.csgraph import connected_components
+
     units, ends = np.unique(np.concatenate((links.left, links.right)), return_inverse=True)
     if not units.size:
         return

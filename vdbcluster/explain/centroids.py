@@ -10,12 +10,15 @@ models point one way, and all their cosines are near 1 otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 BLOCK = 512
 NO_SIBLING = -1
@@ -36,6 +39,8 @@ class Clusters:
 
     def indicator(self) -> csr_array:
         """``(k, n) float32``, 1 where a row is in a cluster."""
+        from scipy.sparse import csr_array  # a third of a second to import
+
         rows = np.flatnonzero(self.places >= 0)
         ones = np.ones(len(rows), np.float32)
         shape = (len(self.ids), len(self.places))

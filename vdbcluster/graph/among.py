@@ -1,7 +1,8 @@
 """The neighbour graph of some of its rows.
 
 In: ``NeighborGraph``, places of rows. Out: the graph among these rows alone.
-Promise: distances and their order stay; a row whose neighbours are all left out has none.
+Promise: distances and their order stay; a row whose neighbours are all left out has none; O(m k)
+time, O(n) memory beside the result.
 
     among(graph, np.flatnonzero(still_there))
 """
@@ -10,21 +11,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from vdbcluster.model.arrays import Int64Array
+from vdbcluster.model.arrays import Allocate, Int64Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 
-def among(graph: NeighborGraph, rows: Int64Array) -> NeighborGraph:
-    """``rows (m,)``: ascending, each once; the result counts by places among them."""
+def among(graph: NeighborGraph, rows: Int64Array, *, empty: Allocate = np.empty) -> NeighborGraph:
+    """``rows (m,)``: ascending, each once; the result counts by places among them.
+
+    Its arrays lie where ``empty`` says, unless it is the whole graph, which is given as it is.
+    """
+    from vdbcluster.graph.keeping import keep_edges  # the compiler takes half a second to load
+
     if len(rows) == graph.n_rows:
         return graph
-    place = np.full(graph.n_rows + 1, PADDING, np.int32)  # the last entry is for padding
+    place = np.full(graph.n_rows, PADDING, np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
-    indices = place[graph.indices[rows]]
-    distances = np.where(indices == PADDING, np.float32(np.inf), graph.distances[rows])
-    order = np.argsort(indices == PADDING, axis=1, kind="stable")
-    return NeighborGraph(
-        np.take_along_axis(indices, order, axis=1),
-        np.take_along_axis(distances, order, axis=1).astype(np.float32, copy=False),
-        graph.metric,
+    shape = (len(rows), graph.n_neighbors)
+    indices, distances = empty(shape, np.int32), empty(shape, np.float32)
+    keep_edges(
+        graph.indices, graph.distances, np.asarray(rows, np.int64), place, indices, distances
     )
+    return NeighborGraph(indices, distances, graph.metric)

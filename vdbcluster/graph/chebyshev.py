@@ -6,109 +6,249 @@ eigenvalues, which a Krylov method needs to converge; the same seed gives the sa
 
 Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago and Chelikowsky 2006): a polynomial that
 is small up to the bound and grows steeply beyond is applied to a block of random columns, which
-then span the wanted vectors. The width of the block comes from an estimate of their number, the
-trace of a smoothed step function (Di Napoli, Polizzi and Saad 2016).
+then span the wanted vectors. The block is widened while more than it holds is wanted. Once values
+are known, the polynomial is small up to the least of the block, and as long for each part of it as
+its residual asks for; what has settled is locked (Winkelmann, Springer and Di Napoli 2019).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
+from vdbcluster.graph.by_rows import RowBlocks
 from vdbcluster.model.arrays import Float32Array, Float64Array
 
-Product = Callable[[Float32Array], Float32Array]
-
-DEGREE, ROUNDS, ENOUGH = 10, 10, 2e-4
-"""Of the filter; filters and orthogonalisations at most; residual at which they end before.
+DEGREE, STEPS, ENOUGH = 10, 110, 2e-4
+"""Of the first filter; products for a column at most; residual at which they end before.
 
 At 2e-3 the clusters of one set in three still depended on the seed, at 2e-4 on none."""
-MARGIN = 0.03
-"""The block reaches this far below the bound, so that what lies there does not mix in."""
-_PROBES, _MOMENTS = 8, 60
-_COLUMNS, _ROWS = 32, 4096
+_GAP = 0.1
+"""As far below the bound the filter is small at first."""
+_LEAST, _MOST, _SPARE, _RANGE = 4, 40, 3.0, 10.0
+"""Shortest and longest filter; how far below ``ENOUGH`` it aims; by how much, as a logarithm, it
+may raise an eigenvalue of 1 above one that is wanted: beyond, rounding drowns what is wanted."""
+COLUMNS = 32
+"""Of a block that the matrix is multiplied with."""
+_BESIDE = 12
+"""So many columns more than are wanted, at least: the more, the sooner these settle."""
+_DEPENDENT = 1e-9
+"""Of columns of unit length, those with less of their own than this (squared) are rounding."""
+
+
+class Symmetric(Protocol):
+    """A symmetric matrix ``(n, n)``, its eigenvalues in [-1, 1]; ``blocks``: of its n rows."""
+
+    @property
+    def blocks(self) -> RowBlocks: ...
+
+    def step(
+        self,
+        block: Float32Array,
+        scale: float = 1,
+        shift: float = 0,
+        before: Float32Array | None = None,
+    ) -> Float32Array:
+        """``scale * matrix @ block + shift * block - before``, in the place of ``before``.
+
+        ``block (n, COLUMNS) float32``.
+        """
+
+    def clear(self, block: Float32Array) -> None:
+        """Take out, in place, what is not to be found: it may have any eigenvalue."""
+
+
+def beginning(matrix: Symmetric, above: float, random: np.random.Generator) -> Float32Array:
+    """Random columns ``(n, COLUMNS)`` that little is left of but what ``largest`` looks for."""
+    drawn = random.standard_normal((matrix.blocks.n, COLUMNS), dtype=np.float32)
+    found = _filtered(matrix, drawn, matrix.step(drawn), DEGREE, above - _GAP)
+    matrix.clear(found)
+    return found
 
 
 def largest(
-    product: Product, n: int, above: float, most: int, seed: int
+    matrix: Symmetric, block: Float32Array, above: float, most: int, random: np.random.Generator
 ) -> tuple[Float64Array, Float32Array]:
-    """Eigenvalues ``(m,)`` greater than ``above`` and vectors ``(n, m)``, the ``most`` largest."""
-    random = np.random.default_rng(seed)
-    limit = min(n, most + 8)
-    count = max(0.0, _count(product, n, above - MARGIN, random))
-    width = min(limit, int(count + 2 * np.sqrt(2 * count / _PROBES)) + 12)  # two deviations more
-    block: Float32Array = random.standard_normal((n, width), dtype=np.float32)
-    while True:
-        values = _iterated(product, block, above)
-        if values[-1] < above or block.shape[1] >= limit:
-            found = min(most, int(np.count_nonzero(values > above)))
-            return values[:found], np.ascontiguousarray(block[:, :found])
-        more = min(limit, 2 * block.shape[1]) - block.shape[1]
-        block = np.hstack((block, random.standard_normal((n, more), dtype=np.float32)))
+    """Eigenvalues ``(m,)`` greater than ``above`` and vectors ``(n, m)``, the ``most`` largest.
 
-
-def _iterated(product: Product, block: Float32Array, above: float) -> Float64Array:
-    """Ritz values, descending; the block becomes their vectors, in as many rounds as it needs.
-
-    In place, a few columns or rows at a time: the block is what takes memory.
+    ``block``: what ``beginning`` gave.
     """
-    parts = [slice(i, i + _COLUMNS) for i in range(0, block.shape[1], _COLUMNS)]
-    for _ in range(ROUNDS):
-        for part in parts:
-            columns = _filtered(product, np.ascontiguousarray(block[:, part]), above)
-            earlier = block[:, : part.start]
-            for _ in range(2):  # the second takes out what rounding left of the first
-                columns -= earlier @ (earlier.T @ columns)
-                columns = np.linalg.qr(columns)[0]
-            block[:, part] = columns
-        inner = np.hstack([block.T @ product(block[:, part]) for part in parts])
-        values, turn = np.linalg.eigh(inner.astype(np.float64))
-        values, turn = values[::-1], turn[:, ::-1].astype(np.float32)
-        for start in range(0, len(block), _ROWS):
-            block[start : start + _ROWS] = block[start : start + _ROWS] @ turn
-        wanted = [part for part in parts if values[part.start] > above]
-        if all(_settled(product, block[:, part], values[part], above) for part in wanted):
-            break
-    return values
+    found = _Subspace(matrix, block, above, most)
+    left, spent = STEPS, DEGREE
+    while spent and left > spent:
+        left -= spent
+        while found.narrow:
+            found.widen(random)
+        spent = found.turn()
+    m = min(most, int(np.count_nonzero(found.values > above)))
+    return found.values[:m], found.block[:, :m]
 
 
-def _settled(product: Product, vectors: Float32Array, values: Float64Array, above: float) -> bool:
-    apart = product(vectors) - vectors * values.astype(np.float32)
-    residual = np.sqrt(np.einsum("ij,ij->j", apart, apart))
-    return bool((residual[values > above] < ENOUGH).all())
+class _Subspace:
+    """A block ``(n, w)`` on its way to the wanted vectors.
+
+    ``values (w,)``: of its columns, descending. ``settled``: so many columns are left as they are.
+    """
+
+    def __init__(self, matrix: Symmetric, block: Float32Array, above: float, most: int) -> None:
+        self.matrix, self.above, self.most = matrix, above, most
+        self._room = np.empty((len(block), COLUMNS * -(-(most + 8) // COLUMNS)), np.float32)
+        self.block, self.settled, self.values = self._room[:, :0], 0, np.zeros(0)
+        self._append(block)
+        self._diagonalise()
+
+    @property
+    def narrow(self) -> bool:
+        """Whether more may be wanted than there are columns, and there is room for more."""
+        wanted = int(np.count_nonzero(self.values > self.above))
+        return bool(self.block.shape[1] < min(wanted + _BESIDE, self._room.shape[1]))
+
+    def widen(self, random: np.random.Generator) -> None:
+        """Half as many columns more, as far as there is room."""
+        width = self.block.shape[1]
+        for _ in range(0, min(width // 2, self._room.shape[1] - width), COLUMNS):
+            self._append(beginning(self.matrix, self.above, random))
+        self._diagonalise()
+
+    def _append(self, columns: Float32Array) -> None:
+        _orthonormal(self.matrix.blocks, columns, self.block)
+        width = self.block.shape[1]
+        self.block = self._room[:, : width + COLUMNS]
+        self.block[:, width:] = columns
+
+    def turn(self) -> int:
+        """One round: filter, make orthogonal, diagonalise. Returns the length of the longest
+        filter, 0 where nothing was left to do.
+        """
+        top = max(self.above - _GAP, self.values[-1])
+        longest, width = 0, self.block.shape[1]
+        for start in range(self.settled, width, COLUMNS):
+            part = slice(start, start + COLUMNS)
+            wanted = self._wanted(part)
+            if not wanted and not longest:
+                return 0
+            columns = np.ascontiguousarray(self.block[:, part])
+            product = self.matrix.step(columns)
+            degree = longest
+            if wanted:
+                values = self.values[start : start + wanted]
+                residual = self._residual(product, columns, values)
+                if residual.max() < ENOUGH and not longest:
+                    self.settled = part.stop
+                    continue
+                degree = _degree(values, residual, top)
+            longest = max(longest, degree)
+            columns = _filtered(self.matrix, columns, product, degree, top)
+            self.matrix.clear(columns)
+            _orthonormal(self.matrix.blocks, columns, self.block[:, :start])
+            self.block[:, part] = columns
+        if longest:
+            self._diagonalise()
+        return longest
+
+    def _wanted(self, part: slice) -> int:
+        """So many columns of a part, its first, are to settle."""
+        return int(
+            np.count_nonzero(self.values[part.start : min(part.stop, self.most)] > self.above)
+        )
+
+    def _residual(
+        self, product: Float32Array, columns: Float32Array, values: Float64Array
+    ) -> Float64Array:
+        """``|matrix v - value v|`` of the first columns, as many as there are values."""
+        some, factors = slice(0, len(values)), values.astype(np.float32)
+
+        def work(rows: slice) -> Float32Array:
+            apart = product[rows, some] - columns[rows, some] * factors
+            return np.asarray(np.einsum("ij,ij->j", apart, apart))
+
+        return np.sqrt(self.matrix.blocks.summed(work))
+
+    def _diagonalise(self) -> None:
+        """Turn what has not settled to Ritz vectors, with their values."""
+        blocks, active = self.matrix.blocks, self.block[:, self.settled :]
+        inner = [
+            _inner(
+                blocks, active, self.matrix.step(np.ascontiguousarray(active[:, i : i + COLUMNS]))
+            )
+            for i in range(0, active.shape[1], COLUMNS)
+        ]
+        values, vectors = np.linalg.eigh(np.hstack(inner))
+        self.values = np.concatenate((self.values[: self.settled], values[::-1]))
+        _turn(blocks, active, np.ascontiguousarray(vectors[:, ::-1]))
 
 
-def _filtered(product: Product, block: Float32Array, above: float) -> Float32Array:
-    """The Chebyshev polynomial that is at most 1 on [-1, above - 0.1]."""
-    top = above - 0.1
+def _filtered(
+    matrix: Symmetric, columns: Float32Array, product: Float32Array, degree: int, top: float
+) -> Float32Array:
+    """The Chebyshev polynomial that is at most 1 on [-1, top], of columns and their product, which
+    are both overwritten.
+    """
     middle, half = (top - 1) / 2, (top + 1) / 2
-    before, now = block, product(block)
-    now -= middle * block
-    now /= half
-    for _ in range(DEGREE - 1):
-        then = product(now)
-        then -= middle * now
-        then *= 2 / half
-        then -= before
-        before, now = now, then
+
+    def begin(rows: slice) -> None:
+        product[rows] -= np.float32(middle) * columns[rows]
+        product[rows] /= np.float32(half)
+
+    matrix.blocks.each(begin)
+    before, now = columns, product
+    for _ in range(degree - 1):
+        before, now = now, matrix.step(now, 2 / half, -2 * middle / half, before)
     return now
 
 
-def _count(product: Product, n: int, above: float, random: np.random.Generator) -> float:
-    """About how many eigenvalues are greater: the trace of a step, by moments of random signs."""
-    coins = random.random((n, _PROBES)) < 0.5
-    signs: Float32Array = np.where(coins, -1, 1).astype(np.float32)
-    j, turn, angle = np.arange(_MOMENTS), np.pi / (_MOMENTS + 1), np.arccos(above)
-    step = np.append(angle, 2 * np.sin(j[1:] * angle) / j[1:]) / np.pi
-    damped = (_MOMENTS - j + 1) * np.cos(turn * j) + np.sin(turn * j) / np.tan(turn)
-    weights = (step * damped / (_MOMENTS + 1)).tolist()
-    before, now = signs, product(signs)
-    total = weights[0] * signs.size + weights[1] * float(np.vdot(signs, now))
-    for weight in weights[2:]:
-        then = product(now)
-        then *= 2
-        then -= before
-        before, now = now, then
-        total += weight * float(np.vdot(signs, now))
-    return float(total / _PROBES)
+def _degree(values: Float64Array, residual: Float64Array, top: float) -> int:
+    """How long a filter brings all these residuals below ``ENOUGH``, as far as one may."""
+    middle, half = (top - 1) / 2, (top + 1) / 2
+    rate = np.arccosh(np.maximum((values - middle) / half, 1 + 1e-6))
+    needed = np.log(2 * _SPARE * residual / ENOUGH) / rate
+    reach = _RANGE / max(np.arccosh((1 - middle) / half) - rate.min(), 1e-6)
+    return int(max(_LEAST, min(np.ceil(needed.max()), reach, _MOST)))
+
+
+def _orthonormal(blocks: RowBlocks, columns: Float32Array, earlier: Float32Array) -> None:
+    """Make columns orthonormal and orthogonal to the earlier ones, in place; 0 where they depend.
+
+    By Gram matrices in float64, which need no column as a whole (Stathopoulos and Wu 2002).
+    """
+    for _ in range(2):  # the second takes out what rounding left of the first
+        inside = _inner(blocks, earlier, columns).astype(np.float32)
+        _turn(blocks, columns, _whitening(_cut(blocks, columns, earlier, inside)))
+
+
+def _inner(blocks: RowBlocks, left: Float32Array, right: Float32Array) -> Float64Array:
+    return blocks.summed(lambda rows: left[rows].T @ right[rows])
+
+
+def _cut(
+    blocks: RowBlocks, columns: Float32Array, earlier: Float32Array, inside: Float32Array
+) -> Float64Array:
+    """Take the earlier ones out, in place; the Gram matrix of what is left."""
+
+    def work(rows: slice) -> Float64Array:
+        columns[rows] -= earlier[rows] @ inside
+        wide = columns[rows].astype(np.float64)
+        return np.asarray(wide.T @ wide)
+
+    return blocks.summed(work)
+
+
+def _whitening(gram: Float64Array) -> Float64Array:
+    """What turns columns with these products into orthonormal ones."""
+    length = np.sqrt(gram.diagonal())
+    scale = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
+    values, vectors = np.linalg.eigh(gram * scale * scale[:, None])
+    kept = values > _DEPENDENT
+    spread = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1)), 0)
+    return np.asarray(scale[:, None] * vectors * spread)
+
+
+def _turn(blocks: RowBlocks, columns: Float32Array, by: Float64Array) -> None:
+    """``columns @ by``, in place."""
+    factors = by.astype(np.float32)
+
+    def work(rows: slice) -> None:
+        columns[rows] = columns[rows] @ factors
+
+    blocks.each(work)

@@ -12,13 +12,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from vdbcluster.graph.by_rows import row_blocks
 from vdbcluster.graph.measure import select
+from vdbcluster.graph.spectral import CUT, spectral_neighbors
 from vdbcluster.model.arrays import Allocate, Int32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import Smooth
 
 SHARED = "shared-neighbors"
-_BLOCK_ROWS = 65536
 
 
 def smoothed(
@@ -35,8 +36,6 @@ def smoothed(
     that is returned lies where ``empty`` says.
     """
     if how == "spectral":
-        from vdbcluster.graph.spectral import CUT, spectral_neighbors  # scipy's solver is slow
-
         return spectral_neighbors(graph, seed, CUT if cut is None else cut, empty=empty)
     return shared_neighbors(graph, empty=empty) if how == SHARED else graph
 
@@ -50,11 +49,14 @@ def shared_neighbors(graph: NeighborGraph, *, empty: Allocate = np.empty) -> Nei
     k = int((graph.indices != PADDING).sum(axis=1).max(initial=0))
     indices = empty(graph.indices.shape, np.int32)
     distances = empty(graph.indices.shape, np.float32)
-    for start in range(0, graph.n_rows, _BLOCK_ROWS):
-        rows = slice(start, min(start + _BLOCK_ROWS, graph.n_rows))
+
+    def work(rows: slice) -> None:
         overlap = _overlaps(graph.indices, rows.start, rows.stop)
         apart = ((k - overlap) / max(k, 1)).astype(np.float32)
         indices[rows], distances[rows] = select(graph.indices[rows], apart, graph.n_neighbors)
+
+    with row_blocks(graph.n_rows) as blocks:
+        blocks.each(work)
     return NeighborGraph(indices, distances, SHARED)
 
 

@@ -3,6 +3,7 @@
 In: admissible pairs with whole weights. Out: which of them to take.
 Promise: most favoured pairs first, then the largest sum of weights (the assignment problem; Jonker
 and Volgenant 1987, sparse); of equal sums the one with smaller numbers. Never a dense matrix.
+scipy is imported where there are pairs: it takes longer than many a command that imports this.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
 
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
 
@@ -41,6 +40,9 @@ def best_pairs(
 
 def _components(left: Int64Array, right: Int64Array) -> Int64Array:
     """Of each pair the connected component of the graph of all pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     a, b = int(left.max()) + 1, int(right.max()) + 1
     graph = coo_array((np.ones(len(left), np.int8), (left, a + right)), shape=(a + b, a + b))
     of_left: Int64Array = connected_components(graph, directed=False)[1].astype(np.int64)[left]
@@ -58,6 +60,9 @@ def _batches(component: Int64Array) -> Iterator[Int64Array]:
 
 def _solved(left: Int64Array, right: Int64Array, values: Float64Array) -> BoolArray:
     """Which pairs are in the assignment of the largest sum, which need not be complete."""
+    from scipy.sparse import coo_array, csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     lefts, row = np.unique(left, return_inverse=True)
     rights, column = np.unique(right, return_inverse=True)
     # A full matching of minimal cost: each old one may also take a column of its own for nothing.

@@ -11,11 +11,12 @@ from vdbcluster.model.labels import WriteWay
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``memory_mb``: peak of the process, MiB; ``seconds`` by stage, from a timed sample.
+    """``memory_mb``: peak of the process, MiB; ``stages_mb``: the same by stage; ``worker_mb``: of
+    each worker beside it, 0 without any.
 
-    ``stages_mb``: the same by stage; ``record_mb``: MiB of the record that stays in the run
-    directory, ``disk_mb``: what lies there beside it while the run lasts.
-    ``sampled_rows`` is 0 where nothing could be timed; then ``seconds`` is empty.
+    ``seconds`` by stage, from a timed sample; ``sampled_rows`` is 0 where nothing could be timed,
+    and ``seconds`` empty. ``record_mb``: MiB of the record that stays in the run directory,
+    ``disk_mb``: what lies there, or where unfinished work does, while the run lasts.
     """
 
     memory_mb: int
@@ -24,6 +25,7 @@ class Estimate:
     stages_mb: dict[str, int] = field(default_factory=dict)
     record_mb: float = 0.0
     disk_mb: float = 0.0
+    worker_mb: int = 0
 
     @property
     def total_seconds(self) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.rows import Rows
+from vdbcluster.pipeline.cost import Engine
 from vdbcluster.pipeline.write_shards import Elsewhere
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer, RunStore, VectorSource
 from vdbcluster.ports.catalogue import ClusterCatalogue
@@ -55,6 +56,7 @@ class Adapters(Outlets):
     how many are asked for: engine, index, effort; plain JSON. ``work``: where the pieces of an
     unfinished search lie, ``shards`` who searches them; None keeps nothing of it.
     ``build`` makes the hierarchy in pieces, telling the observer; None makes it as a whole.
+    ``engine``: what kind of search it is, to foretell how long it takes.
     """
 
     search: Callable[[Rows, Float32Array], NeighborSearch]
@@ -67,3 +69,4 @@ class Adapters(Outlets):
     work: WorkPlace | None = None
     shards: ShardSearch | None = None
     build: Callable[[Observer], Build] | None = None
+    engine: Engine = "exact"

@@ -8,9 +8,11 @@ Promise: nothing is read or written; where nothing can be told of the machine no
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError
-from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes
+from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes, peak_bytes, worker_bytes
 from vdbcluster.pipeline.room import room_of
 from vdbcluster.ports import Observer
 from vdbcluster.ports.machine import Machine
@@ -48,25 +50,46 @@ def too_little_memory(job: Job, settings: Settings) -> str:
 
 
 def too_little_disk(job: Job, settings: Settings, machine: Machine) -> str:
-    """Why the disk will not do; empty if it does, or nothing can be told of it."""
-    folder = settings.run.runs_dir
-    free, need = machine.free_disk(folder), sum(disk_bytes(job, room_of(settings)).values())
+    """Why a disk will not do; empty if all do, or nothing can be told of them."""
+    need = disk_bytes(job, room_of(settings))
+    runs, work = settings.run.runs_dir, _work_folder(settings)
+    own, pieces = need["meanwhile"] + need["record"], need["pieces"]
+    if work is None:
+        return _full(runs, own, "--runs-dir", machine)
+    if machine.same_disk(runs, work):
+        return _full(runs, own + pieces, "--runs-dir", machine)
+    return _full(runs, own, "--runs-dir", machine) or _full(work, pieces, "--work-dir", machine)
+
+
+def _work_folder(settings: Settings) -> Path | None:
+    """Where pieces of unfinished work lie; None for an object store."""
+    named = settings.scale.work_dir
+    if not named:
+        return settings.run.runs_dir
+    return None if "://" in named else Path(named).expanduser()
+
+
+def _full(folder: Path, need: int, option: str, machine: Machine) -> str:
+    free = machine.free_disk(folder)
     if free is None or need <= free:
         return ""
     return (
         f"the run needs about {need // MIB:,} MiB of disk in {folder}, and {free // MIB:,} MiB are "
-        "free; free some, or name another directory with --runs-dir"
+        f"free; free some, or name another directory with {option}"
     )
 
 
 def scarce(job: Job, settings: Settings, machine: Machine) -> str:
     """A line if the run needs more memory than the machine has free; empty if it does not."""
-    free = machine.free_memory()
-    need = max(memory_bytes(job, room_of(settings)).values()) - (machine.own_memory() or 0)
+    free, room = machine.free_memory(), room_of(settings)
+    workers = settings.scale.workers
+    theirs = workers * worker_bytes(job, room)
+    need = peak_bytes(job, room) - (machine.own_memory() or 0) + theirs
     if free is None or need <= free:
         return ""
+    shared = f" ({theirs // MIB:,} MiB of it for {workers} workers)" if workers else ""
     return (
-        f"the run needs about {need // MIB:,} MiB more of memory, and the machine has "
+        f"the run needs about {need // MIB:,} MiB more of memory{shared}, and the machine has "
         f"{free // MIB:,} MiB free; --memory-limit puts large arrays on disk"
     )
 

@@ -1,18 +1,22 @@
-"""What a run costs in seconds, by stage, for any number of rows: the cost model of the README.
+"""What a run costs in seconds, by stage: the model of time of `inspect`, of a run that foretells
+what is left of it, and of the README.
 
-In: ``Load`` (rows, dimension, neighbours, method, engine, workers) and ``Rates``. Out: seconds by
-stage. Promise: pure arithmetic; more rows never cost less.
+In: ``Load`` (rows, dimension, neighbours, coordinates of smoothing, engine, workers), ``Rates``,
+what is timed already. Out: seconds by stage. Promise: pure arithmetic; more rows never cost less.
 
 A stage's seconds are a sum of terms in the load (``SHAPES``: which power of the rows, times what of
 the dimension and the neighbours), each with a rate that is never negative. The shapes are the model
-and stay; the rates are this machine's, this server's and this index's, and are found either by
-``fitted`` from whole runs of several sizes, or by ``calibrated``, which scales known rates by what
-the first batches of a run took. Memory and disk are in ``pipeline.needs``.
+and stay; the rates are those of a machine, a server and an index. ``RATES`` are ours; ``fitted``
+finds them from whole runs of several sizes, and ``calibrated`` scales them by what a run has timed
+of itself. Memory and disk are in ``pipeline.needs``.
 
-Where the shapes come from: rows are read and written in pages, so n; a search costs a call's share,
-so n, and a scan of a fixed share of the cells of a segment of bounded size, so n times the number
-of segments, n^2, until cells are chosen (IVF), or n log n (graphs); the audit compares a sample
-with all rows; sorting edges gives n k log n, smoothing n k for each coordinate.
+    foretold(load, {"read": 12.0, "neighbors": 300.0})["cluster"]
+
+Where the shapes come from: rows are read and written in pages, so n; a search of a server costs a
+call's share, so n, and a scan of a fixed share of the cells of a segment of bounded size, so n
+times the number of segments, n^2, until cells are chosen (IVF), or n log n (graphs); here every
+pair is compared, n^2, or rows are put into cells, n^1.5, and a bounded number scanned, n; the audit
+compares a sample with all rows; sorting edges gives n k log n, smoothing n k for each coordinate.
 """
 
 from __future__ import annotations
@@ -23,28 +27,33 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import nnls
 
-from vdbcluster.graph.spectral import coordinates_for
-
-Engine = Literal["cells", "graph", "local", "exact"]
+Engine = Literal["cells", "graph", "local", "exact", "gpu"]
 """Who finds neighbours: Milvus by cells (IVF, SCANN) or by a graph (HNSW), or this machine by cells
-or by every pair."""
+or by every pair, or its GPU, of which only a trial tells (``adapters.gpu_neighbors``)."""
 
 DIVIDED = ("read", "neighbors", "write")
 """What workers share."""
+PAUSE, SHARE = 0.5, 0.05
+"""Seconds, and part of what was measured, that a stage differs by from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run is asked to do. ``method``: ``auto`` smooths, ``hdbscan`` does not."""
+    """What a run is asked to do. ``walks``: coordinates of spectral smoothing, 0 without it;
+    ``resamples`` for stability; ``audited``: rows whose neighbours are searched once more;
+    ``rewrites``: rows are written back as a whole, with their vectors.
+    """
 
     n_rows: int
     dim: int = 384
     n_neighbors: int = 50
-    method: str = "auto"
+    walks: int = 0
     engine: Engine = "cells"
     workers: int = 1
+    resamples: int = 5
+    audited: int = 200
+    rewrites: bool = False
 
     @property
     def edges(self) -> float:
@@ -53,6 +62,11 @@ class Load:
     @property
     def values(self) -> float:
         return float(self.n_rows) * self.dim
+
+    @property
+    def here(self) -> bool:
+        """Whether the processor of this machine searches."""
+        return self.engine in ("local", "exact")
 
 
 Term = Callable[[Load], float]
@@ -76,35 +90,114 @@ def _sorted_edges(load: Load) -> float:
     return load.edges * math.log2(max(load.n_rows, 2))
 
 
-def _walks(load: Load) -> float:
-    smooths = load.method not in ("hdbscan", "leaf")
-    return load.edges * coordinates_for(load.n_rows) if smooths else 0.0
+def _smooths(load: Load) -> float:
+    return 1.0 if load.walks else 0.0
 
 
-def _scan(load: Load) -> float:
-    """What a search for each row looks at, beyond what each costs by itself."""
-    by_row = {
-        "cells": load.n_rows,
-        "exact": load.n_rows,
-        "local": math.sqrt(load.n_rows),
-        "graph": load.n_neighbors * math.log2(max(load.n_rows, 2)),
-    }
-    return load.values * by_row[load.engine]
+def _walked_edges(load: Load) -> float:
+    return load.edges * load.walks
+
+
+def _resampled_edges(load: Load) -> float:
+    return load.resamples * _sorted_edges(load)
+
+
+def _audited_pairs(load: Load) -> float:
+    return float(min(load.audited, load.n_rows)) * load.n_rows
+
+
+def _audited_values(load: Load) -> float:
+    return _audited_pairs(load) * load.dim
+
+
+def _rewritten_rows(load: Load) -> float:
+    return float(load.n_rows) if load.rewrites else 0.0
+
+
+def _rewritten_values(load: Load) -> float:
+    return load.values if load.rewrites else 0.0
+
+
+def _asked(load: Load) -> float:
+    return float(load.n_rows) if load.engine in ("cells", "graph") else 0.0
+
+
+def _scanned_cells(load: Load) -> float:
+    return load.values * load.n_rows if load.engine == "cells" else 0.0
+
+
+def _walked_graph(load: Load) -> float:
+    steps = load.n_neighbors * math.log2(max(load.n_rows, 2))
+    return load.values * steps if load.engine == "graph" else 0.0
+
+
+def _pairs(load: Load) -> float:
+    return load.values * load.n_rows if load.engine == "exact" else 0.0
+
+
+def _index(load: Load) -> float:
+    return float(load.dim) if load.engine == "local" else 0.0
+
+
+def _scanned_here(load: Load) -> float:
+    return load.values if load.engine == "local" else 0.0
+
+
+def _put_into_cells(load: Load) -> float:
+    return load.values * math.sqrt(load.n_rows) if load.engine == "local" else 0.0
 
 
 SHAPES: dict[str, tuple[Term, ...]] = {
     "other": (_one, _rows),
-    "read": (_one, _values),
+    "read": (_one, _rows, _values),
     "languages": (_one, _rows),
-    "neighbors": (_one, _rows, _scan),
-    "audit": (_one, _values),
-    "cluster": (_one, _sorted_edges, _walks),
-    "stability": (_one, _sorted_edges),
+    "neighbors": (
+        _one,
+        _asked,
+        _scanned_cells,
+        _walked_graph,
+        _pairs,
+        _index,
+        _scanned_here,
+        _put_into_cells,
+    ),
+    "audit": (_audited_pairs, _audited_values),
+    "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
+    "stability": (_resampled_edges,),
     "plan": (_one, _rows),
-    "write": (_one, _rows),
+    "write": (_one, _rows, _rewritten_rows, _rewritten_values),
     "catalogue": (_one, _rows),
 }
-"""``other``: interpreter, imports, connecting, probing, exit."""
+"""``other``: interpreter, imports, connecting, probing, exit; ``languages`` are told apart beside
+the search."""
+
+LATER = ("audit", "cluster", "stability", "plan", "write", "catalogue")
+"""What follows the search."""
+TOLD = ("read", "neighbors", *LATER)
+"""What is foretold: stages that follow one another."""
+HERE = ("audit", "cluster", "stability", "plan")
+"""Stages of the processor of this machine alone."""
+
+SMOOTHING = (1.1, 1.4e-8)
+"""Seconds of spectral smoothing: whatever there is, and for each edge and coordinate."""
+RATES: Rates = {
+    "other": (6.1, 9.1e-6),
+    "read": (0.9, 3.0e-5, 7.0e-8),
+    "languages": (3.1, 3.0e-6),
+    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 4.4e-11, 0.04, 1.1e-7, 5.2e-10),
+    "audit": (5.0e-9, 8.0e-11),
+    "cluster": (0.0, 1.6e-8, *SMOOTHING),
+    "stability": (1.3e-8,),
+    "plan": (0.3, 7.7e-6),
+    "write": (0.1, 6.4e-5, 9.0e-5, 9.0e-7),
+    "catalogue": (0.5, 0.0),
+}
+"""Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options
+"--neighbors local"``: Milvus 2.3.5 on the same machine, 384 dimensions, labels into a side
+collection. By rule of thumb, from runs of ``scripts/bench_estimate`` beside other work: what
+dimensions cost in reading and auditing, searches of every pair and of a server, rows that are
+rewritten in Milvus Lite, and ``SMOOTHING``, which ``--methods auto`` would fit.
+"""
 
 
 def terms(stage: str, load: Load) -> tuple[float, ...]:
@@ -127,10 +220,11 @@ def seconds(load: Load, rates: Rates) -> dict[str, float]:
 
 
 def fitted(measured: Sequence[tuple[Load, Mapping[str, float]]]) -> dict[str, tuple[float, ...]]:
-    """Rates from whole runs by one process: least squares of relative errors, none negative.
+    """Rates from whole runs by one process, none negative: least squares, weighed by how far off
+    each may be (``_doubt``).
 
-    A run counts as much as another however long it took. Stages that a run lacks are left out of
-    it, stages that the model does not know are added to ``other``. ``ValueError`` without a run.
+    Stages that a run lacks are left out of it, stages that the model does not know are added to
+    ``other``. ``ValueError`` without a run.
     """
     if not measured:
         raise ValueError("rates are fitted to runs, and there is none")
@@ -148,30 +242,74 @@ def _known(told: Mapping[str, float]) -> dict[str, float]:
 
 
 def _fit(stage: str, points: Iterable[tuple[Load, float]]) -> tuple[float, ...]:
-    pairs = [(terms(stage, load), max(value, 1e-3)) for load, value in points]
-    matrix = np.array([[term / value for term in found] for found, value in pairs])
+    from scipy.optimize import nnls  # half a second, which only a fit is to wait for
+
+    told = [(terms(stage, load), value, _doubt(value)) for load, value in points]
+    matrix = np.array([[term / doubt for term in found] for found, _, doubt in told])
     largest = np.maximum(matrix.max(axis=0), 1e-300)  # terms differ by twelve powers of ten
-    found, _ = nnls(matrix / largest, np.ones(len(pairs)))
+    found, _ = nnls(matrix / largest, np.array([value / doubt for _, value, doubt in told]))
     return tuple(float(rate) for rate in found / largest)
+
+
+def _doubt(seconds: float) -> float:
+    """How far off a measured stage may be: a short one by a pause of whatever else runs there, a
+    long one in proportion.
+    """
+    return math.hypot(PAUSE, SHARE * seconds)
 
 
 def calibrated(
     rates: Rates, load: Load, timed: Mapping[str, float]
 ) -> dict[str, tuple[float, ...]]:
     """``rates`` made this machine's: each stage that was timed for ``load`` is scaled to what it
-    took, and all others by the mean (geometric) of those factors.
+    took, any other by the mean (geometric) of those factors that tell of the same: this machine's
+    processor (``HERE``, and a search by it), or the server; if none does, by that of the others.
+
+    What a server's search took tells of its index alone, and a GPU's of the GPU.
     """
-    alone = seconds(replace(load, workers=1), rates)
+    alone = seconds(load, rates)
     factors = {
         stage: timed[stage] / alone[stage]
         for stage in timed
         if alone.get(stage, 0.0) > 0 and timed[stage] > 0
     }
-    mean = math.exp(sum(map(math.log, factors.values())) / len(factors)) if factors else 1.0
+    ours = [f for stage, f in factors.items() if _is_here(stage, load)]
+    theirs = [f for stage, f in factors.items() if stage not in (*HERE, "neighbors")]
+    here, there = _mean(ours or theirs), _mean(theirs or ours)
     return {
-        stage: tuple(rate * factors.get(stage, mean) for rate in held)
+        stage: tuple(rate * factors.get(stage, here if stage in HERE else there) for rate in held)
         for stage, held in rates.items()
     }
+
+
+def _is_here(stage: str, load: Load) -> bool:
+    return stage in HERE or (stage == "neighbors" and load.here)
+
+
+def _mean(factors: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, factors)) / len(factors)) if factors else 1.0
+
+
+def foretold(load: Load, timed: Mapping[str, float], rates: Rates = RATES) -> dict[str, float]:
+    """Seconds of the stages of ``TOLD`` that there are: as ``timed``, which is of ``load`` as a
+    whole, else by rates that this has calibrated.
+    """
+    found = seconds(load, calibrated(rates, load, timed)) | dict(timed)
+    return {stage: found[stage] for stage in TOLD if found.get(stage, 0.0) > 0}
+
+
+def searching(load: Load, sample: Load, a_row: float, rates: Rates = RATES) -> float:
+    """Seconds of the search of ``load`` where one row took ``a_row`` in that of ``sample``, which
+    one process made.
+    """
+    there, here = _a_row(sample, rates), _a_row(load, rates)
+    return a_row * load.n_rows * (here / there if there > 0 else 1.0)
+
+
+def _a_row(load: Load, rates: Rates) -> float:
+    """Seconds of search for a row, beyond what searching takes by itself."""
+    alone = seconds(replace(load, n_rows=0), rates)["neighbors"]
+    return (seconds(load, rates)["neighbors"] - alone) / load.n_rows
 
 
 def within(predicted: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:

@@ -1,72 +1,73 @@
 """What a run will cost, from a timed sample of its own work.
 
-In: number of rows, dimension, neighbours, a source and a search to time. Out: ``Estimate``.
-Promise: reads at most one page and searches at most ``SAMPLE`` rows; writes nothing.
+In: what the run is asked to do, a source and a search to time. Out: ``Estimate``.
+Promise: reads at most one page, searches a sample of it (here among at most ``COMPARED``) and
+audits one among ``AUDITED_AMONG``; writes nothing. What is not timed follows from what is
+(``pipeline.cost``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from vdbcluster.graph.spectral import coordinates_for
-from vdbcluster.model.arrays import Float32Array
+from vdbcluster.config.settings import Settings
+from vdbcluster.graph.exact import exact_neighbors
+from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.inspection import Estimate
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, memory_bytes
+from vdbcluster.pipeline.cost import Engine, Load, foretold, searching
+from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, likely_walks, memory_bytes, worker_bytes
+from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import NeighborSearch, VectorSource
 
-SAMPLE = 200
-SECONDS_PER_EDGE = 4e-7
-"""Spanning tree, condensed tree and labels; measured by scripts/bench_engine."""
-WALK_SECONDS = 1e-7
-"""Spectral smoothing, for each edge and coordinate. 0.5 s at 9,000
-rows, 4.5 at 20,000, 60 at 70,000 with 50 neighbours."""
-ROWS_PER_WALK, FEWEST_WALKS = 500, 24
-"""How many coordinates rows get, as a guess: it depends on how many groups they have."""
-WRITE_ROWS_PER_SECOND = 4000
-AUDIT_SECONDS, PLAN_SECONDS = 5e-10, 5e-6
-"""For each value of all rows and each row of the sample; for each row."""
+SAMPLE, SAMPLED_HERE = 200, 1000
+"""Rows that are searched; here what each search takes by itself must not tell."""
+COMPARED = 20_000
+"""Few enough for every pair, so that no index has to be built."""
+AUDITED_AMONG = 5000
+TIMES = 5
+WARM = 10
+"""Rows that are searched before the clock: threads start, a server finds what it needs."""
 
 
-def later_seconds(
-    n_rows: int, dim: int, n_neighbors: int, *, walks: int, resamples: int, audited: int
-) -> dict[str, float]:
-    """Of the stages after the search, by rule; a sample is four fifths of the rows."""
-    engine = n_rows * n_neighbors * SECONDS_PER_EDGE
-    return {
-        "audit": min(audited, n_rows) * n_rows * dim * AUDIT_SECONDS,
-        "cluster": engine + n_rows * n_neighbors * walks * WALK_SECONDS,
-        "stability": 0.8 * resamples * engine,
-        "plan": n_rows * PLAN_SECONDS,
-        "write": n_rows / WRITE_ROWS_PER_SECOND,
-    }
+def load_of(
+    settings: Settings, n_rows: int, dim: int, engine: Engine, *, lite: bool = False
+) -> Load:
+    """What a run of these settings is asked to do; workers of a cluster are not known.
 
-
-def likely_walks(n_rows: int) -> int:
-    """Coordinates of spectral smoothing to reckon with."""
-    return min(coordinates_for(n_rows), FEWEST_WALKS + n_rows // ROWS_PER_WALK)
+    ``lite``: the rows are in Milvus Lite, which rewrites them as a whole.
+    """
+    k = min(wanted_neighbors(settings, n_rows), max(1, n_rows - 1))
+    smooths = recipe(settings, n_rows, k).smooth == "spectral"
+    return Load(
+        n_rows=n_rows,
+        dim=dim,
+        n_neighbors=k,
+        walks=likely_walks(n_rows) if smooths else 0,
+        engine=engine,
+        workers=max(1, settings.scale.workers),
+        resamples=settings.cluster.resamples,
+        audited=settings.neighbors.audit,
+        rewrites=lite or settings.write.way == "guarded-upsert",
+    )
 
 
 def time_sample(
     source: VectorSource,
     search: Callable[[Rows], tuple[NeighborSearch, Float32Array]],
-    n_rows: int,
-    n_neighbors: int,
-    *,
-    scanned_rows: int | None = None,
-    walks: int = 0,
-    resamples: int = 0,
-    audited: int = 0,
+    load: Load,
+    metric: str,
 ) -> tuple[int, dict[str, float]]:
-    """Rows sampled, and seconds by stage for ``n_rows`` rows; ``search``: of those rows whose
-    vectors can be compared, and these.
+    """Rows sampled, and seconds of reading, searching and the audit of ``load`` as a whole; none
+    where nothing can be timed.
 
-    ``scanned_rows``: how many rows a local search will compare each row with; the sample was
-    compared with itself only. None for Milvus, which searches the whole collection already.
+    ``search``: of those rows whose vectors can be compared, and these as prepared for ``metric``. A
+    search of this machine compares the sample with itself only, Milvus with the whole collection.
     """
     start = time.perf_counter()
     page = next(source.pages(), None)
@@ -74,32 +75,62 @@ def time_sample(
     if page is None or page.keys.shape[0] < 2:
         return 0, {}
     m = page.keys.shape[0]
-    rows = Rows(page.keys, page.vectors, np.zeros(m, np.int32), (page.partition,))
+    few = min(m, COMPARED)
+    rows = Rows(page.keys[:few], page.vectors[:few], np.zeros(few, np.int32), (page.partition,))
     engine, points = search(rows)
     fit = len(points)  # less than the page where vectors cannot be compared
     if fit < 2:
         return 0, {}
-    which = np.arange(min(SAMPLE, fit))
-    start = time.perf_counter()
-    engine.search(which, min(n_neighbors, fit - 1))
-    searched = (time.perf_counter() - start) / which.shape[0]
-    dim = page.vectors.shape[1]
-    later = later_seconds(
-        n_rows, dim, n_neighbors, walks=walks, resamples=resamples, audited=audited
-    )
-    scale = 1.0 if scanned_rows is None else scanned_rows / fit
-    return m, {"read": read / m * n_rows, "neighbours": searched * n_rows * scale} | later
+    which = np.arange(min(SAMPLED_HERE if load.here else SAMPLE, fit))
+    k = min(load.n_neighbors, fit - 1)
+    a_row = _a_row(lambda part: engine.search(part, k), np.array_split(which, TIMES))
+    sample = replace(load, workers=1)
+    if load.here:
+        sample = replace(sample, n_rows=fit, engine="exact")
+    return m, {
+        "read": read / m * load.n_rows / load.workers,
+        "neighbors": searching(load, sample, a_row),
+    } | time_audit(points, load, metric)
 
 
-def estimate(job: Job, room: Room, sample: tuple[int, dict[str, float]]) -> Estimate:
-    """Memory and disk by rule (``pipeline.needs``) and time by sample, together."""
-    sampled, seconds = sample
+def time_audit(points: Float32Array, load: Load, metric: str) -> dict[str, float]:
+    """Seconds of the audit of ``load``, by that among a few rows: how quick this processor is.
+
+    Nothing where no row is audited, or there are too few.
+    """
+    few = points[:AUDITED_AMONG]
+    which = np.arange(min(load.audited, SAMPLE, len(few)))
+    if not len(which) or len(few) < 2:
+        return {}
+    k = min(load.n_neighbors, len(few) - 1)
+    a_row = _a_row(lambda part: exact_neighbors(few, part, k, metric), [which] * TIMES)
+    return {"audit": a_row * min(load.audited, load.n_rows) * load.n_rows / len(few)}
+
+
+def _a_row(search: Callable[[Int64Array], object], parts: Sequence[Int64Array]) -> float:
+    """Seconds for a row, of all parts the median: others have the processor now and then."""
+    search(parts[0][:WARM])
+    took = []
+    for part in parts:
+        if len(part):
+            start = time.perf_counter()
+            search(part)
+            took.append((time.perf_counter() - start) / len(part))
+    return float(np.median(took))
+
+
+def estimate(
+    job: Job, room: Room, load: Load, sampled: int, timed: Mapping[str, float]
+) -> Estimate:
+    """Memory and disk by rule (``pipeline.needs``), time by what was timed; see ``time_sample``."""
     stages, disk = memory_bytes(job, room), disk_bytes(job, room)
+    seconds = foretold(load, timed) if sampled else {}
     return Estimate(
         memory_mb=max(stages.values()) // MIB,
         sampled_rows=sampled,
         seconds={stage: round(value, 2) for stage, value in seconds.items()},
         stages_mb={stage: held // MIB for stage, held in stages.items()},
         record_mb=round(disk["record"] / MIB, 1),
-        disk_mb=round(disk["meanwhile"] / MIB, 1),
+        disk_mb=round((disk["meanwhile"] + disk["pieces"]) / MIB, 1),
+        worker_mb=worker_bytes(job, room) // MIB,
     )

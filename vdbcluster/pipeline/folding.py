@@ -16,7 +16,6 @@ import numpy as np
 
 from vdbcluster.matching import steady
 from vdbcluster.matching.overlap import positions
-from vdbcluster.methods.soft import least_probability
 from vdbcluster.model.arrays import BoolArray, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.matching import Matching, Previous
@@ -122,6 +121,8 @@ def steadied(
     rows = np.flatnonzero(held)
     if not len(rows):
         return clustering, 0
+    from vdbcluster.methods.soft import least_probability  # the compiler is behind it
+
     order = np.argsort(ids)
     labels = clustering.labels.copy()
     labels[rows] = np.append(order, NOISE)[positions(kept[rows], ids[order])]

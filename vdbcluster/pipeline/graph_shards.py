@@ -25,6 +25,7 @@ from vdbcluster.errors import VdbclusterError
 from vdbcluster.hierarchy.pieces import GraphShard
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
+from vdbcluster.pipeline.by_share import ByShare
 from vdbcluster.pipeline.neighbors import BATCH, search_batch
 from vdbcluster.pipeline.room import Room
 from vdbcluster.pipeline.shards import graph_piece, has_shard, load_shard, save_shard
@@ -168,22 +169,7 @@ def _search(
     if isinstance(work, SearchHere):
         workers.each(replace(work, done=advance), numbers, _untold)
         return
-    workers.each(work, numbers, _ByShare(_rows(numbers, bounds), len(numbers), advance))
-
-
-@dataclass(slots=True)
-class _ByShare:
-    """Shards that are done, as rows: workers do not say which of them it was."""
-
-    rows: int
-    shards: int
-    advance: Done
-    finished: int = 0
-
-    def __call__(self, count: int) -> None:
-        before = self.rows * self.finished // self.shards
-        self.finished += count
-        self.advance(self.rows * self.finished // self.shards - before)
+    workers.each(work, numbers, ByShare(_rows(numbers, bounds), len(numbers), advance))
 
 
 def _rows(numbers: Sequence[int], bounds: Sequence[int]) -> int:

@@ -254,12 +254,15 @@ class GraphStage:
         return None if place is None or not self.folder else place.store(self.folder)
 
     def keep(self, found: Found) -> None:
-        """In the record of the run, with what it was found from."""
+        """In the record of the run, with what it was found from; what cannot be kept is told."""
         if not self.settings.run.keep_graph or not found.graph.n_neighbors:
             return
         record = GraphRecord(found.graph, found.origin)
         source = found.source.run_id if found.source else ""
-        keep_graph(self.runs, self.journal.begun, record, source)
+        try:
+            keep_graph(self.runs, self.journal.begun, record, source)
+        except VdbclusterError as error:
+            self.observer.warn(f"the next run searches again, as the neighbours are lost: {error}")
 
     def finish(self) -> None:
         """Drop the pieces, and what earlier runs of this selection have left unfinished.

@@ -15,6 +15,7 @@ import numpy as np
 
 from vdbcluster.assign import assign, reference
 from vdbcluster.config.settings import Settings
+from vdbcluster.graph.among import among
 from vdbcluster.matching import match
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.assign import AssignParams, Surroundings
@@ -23,7 +24,7 @@ from vdbcluster.model.matching import Previous
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.pipeline.cluster import cluster_graph
 from vdbcluster.quality.scores import agreement
-from vdbcluster.quality.stability import samples, subgraph
+from vdbcluster.quality.stability import samples
 
 SHARE = 0.1
 FEWEST = 10
@@ -64,7 +65,7 @@ def hold_out(
         return None
     (rest,) = samples(n, 1 - share, 1, settings.run.seed)
     out = np.setdiff1d(np.arange(n), rest)
-    known = subgraph(graph, rest)
+    known = among(graph, rest)
     result = cluster_graph(known, points[rest], settings, exact=False)
     clustering, fewest = result.clustering, result.recipe.hdbscan.min_samples
     if fewest > graph.n_neighbors:

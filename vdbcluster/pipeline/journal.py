@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vdbcluster.config.settings import SECRET, Settings
+from vdbcluster.errors import out_of_memory
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.manifest import ClusterRow, RunManifest, RunState
 from vdbcluster.pipeline.adapters import Outlets
@@ -68,9 +69,13 @@ class Journal:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
+        """Raises ``NotEnoughMemoryError`` where the stage runs out of memory."""
         start = time.perf_counter()
-        with self.machine.watch() as peak:
-            yield
+        try:
+            with self.machine.watch() as peak:
+                yield
+        except MemoryError as error:
+            raise out_of_memory(error, stage) from error
         self.seconds[stage] = round(time.perf_counter() - start, 3)
         self._note_memory(stage, peak)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vdbcluster.graph.coordinates import coordinates_for
 from vdbcluster.pipeline.room import Room
 
 MIB = 1 << 20
@@ -50,6 +51,16 @@ that is a text."""
 FILED_ROW = 75
 """Bytes a row in the record of a run: keys, labels before and after, what later rows are judged by,
 fingerprints."""
+ROWS_PER_WALK, FEWEST_WALKS = 500, 24
+"""How many coordinates rows get, as a guess: it depends on how many groups they have."""
+WORKER = 120 * MIB
+"""A worker with its libraries, Dask's among them, before it is given anything."""
+WORKER_ROWS, WORKER_READS = 50_000, 128 * MIB
+"""Rows of a piece of the graph, about; vectors as they are read and as they are kept."""
+MERGED_ROW = 120
+"""Bytes a row of forests while they are merged: four, and the one that they become."""
+TREE = 4
+"""The tree in pieces: the graph, what its rows tell each other, what they have settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,7 @@ class Job:
     neighbours. ``local``: this process searches; ``index``: bytes of its index, 0 for every pair.
     ``centered``: the vectors are prepared beside themselves. ``embedded``: Milvus Lite in our own
     process. ``text_keys``: keys are texts. ``keep_graph``: the graph goes into the record.
+    ``workers``: other processes that share the work, as far as their number is known.
     """
 
     n_rows: int
@@ -74,6 +86,7 @@ class Job:
     embedded: bool = False
     text_keys: bool = False
     keep_graph: bool = True
+    workers: int = 0
 
     @property
     def vectors(self) -> int:
@@ -115,17 +128,35 @@ def peak_bytes(job: Job, room: Room) -> int:
     return max(memory_bytes(job, room).values())
 
 
+def worker_bytes(job: Job, room: Room) -> int:
+    """Of each worker at its peak; they read, search, and build the tree. 0 without any."""
+    if not job.workers:
+        return 0
+    rows = min(job.n_rows, WORKER_ROWS)
+    reading = min(2 * job.vectors, WORKER_READS) + min(job.vectors, PAGE) * PAGES_READ
+    searching = _searching(job, room) + 8 * rows * job.n_neighbors
+    return WORKER + max(reading, searching, MERGED_ROW * job.n_rows)
+
+
+def likely_walks(n_rows: int) -> int:
+    """Coordinates of spectral smoothing to reckon with."""
+    return min(coordinates_for(n_rows), FEWEST_WALKS + n_rows // ROWS_PER_WALK)
+
+
 def disk_bytes(job: Job, room: Room) -> dict[str, int]:
-    """Beside the records of runs: ``meanwhile`` until the run ends, ``record`` for good."""
+    """Beside the records of runs ``meanwhile``, until the run ends, and ``record`` for good;
+    ``pieces``, until it ends, where unfinished work lies: workers are given all vectors there, and
+    leave the pieces of the tree.
+    """
     pair = 8 * job.edges
     arrays = [job.vectors] * (1 + job.centered) + [pair // 2] * (4 if job.walks else 2)
     spilled = sum(size for size in arrays if not room.holds(size))
     worked_on = 0 if room.holds(pair // 2) else 2 * pair  # a sample and its copy
     index = 0 if room.holds(job.index) else job.index
-    pieces = pair
+    pieces = pair + (job.vectors + TREE * pair if job.workers else 0)
     graphs = pair * (1 + (job.walks > 0)) if job.keep_graph else 0  # as searched, as smoothed
     record = FILED_ROW * job.n_rows + graphs
-    return {"meanwhile": spilled + worked_on + index + pieces, "record": record}
+    return {"meanwhile": spilled + worked_on + index, "pieces": pieces, "record": record}
 
 
 def _always(job: Job, room: Room) -> int:

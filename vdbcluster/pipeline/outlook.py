@@ -1,15 +1,15 @@
 """How long a run still takes, told once the first batches of neighbours are timed.
 
-In: an observer, seconds of the stages that follow. Out: an observer that does the same, and notes
-what is left in all as soon as a share of the search is done. Promise: one note a search, none where
-less than ``WORTH`` seconds are left; what was foretold goes into the facts of the run.
+In: an observer, what the run is asked to do, what it has timed. Out: an observer that does the
+same, and notes what is left in all as soon as a share of the search is done. Promise: one note a
+search, none where less than ``WORTH`` seconds are left; what was foretold goes into the facts of
+the run.
 
-    observer = foretelling(observer, later, journal.facts)
+    observer = foretelling(observer, load, lambda: journal.seconds, journal.facts)
 
 The first two steps only start the clock: pieces of an earlier search that are still there (or
 none) come with one, and before the other an index is built and tuned. The stages after the search
-are reckoned by rule (``pipeline.estimate``), not timed, so where they weigh most the note is as
-good as the rule.
+follow by the model of ``pipeline.cost``, made this machine's by what is timed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from vdbcluster.pipeline.cost import LATER, Load, foretold
 from vdbcluster.ports import Observer, Progress
 
 SEARCH = "neighbours"
@@ -32,18 +33,22 @@ WORTH = 20.0
 
 def foretelling(
     observer: Observer,
-    later: Mapping[str, float],
+    load: Load,
+    timed: Callable[[], Mapping[str, float]],
     facts: dict[str, Any],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Observer:
-    """``later``: seconds by stage after the search; ``facts["forecast"]`` is set with the note."""
-    return _Foretelling(observer, later, facts, clock)
+    """``timed``: seconds by stage so far, asked for once; ``facts["forecast"]`` is set with the
+    note.
+    """
+    return _Foretelling(observer, load, timed, facts, clock)
 
 
 @dataclass(frozen=True, slots=True)
 class _Foretelling:
     observer: Observer
-    later: Mapping[str, float]
+    load: Load
+    timed: Callable[[], Mapping[str, float]]
     facts: dict[str, Any]
     clock: Callable[[], float]
 
@@ -51,7 +56,7 @@ class _Foretelling:
     def stage(self, name: str, total: int | None, unit: str = "rows") -> Iterator[Progress]:
         with self.observer.stage(name, total, unit) as progress:
             timed = name == SEARCH and total
-            yield _Timed(progress, self, total or 0) if timed else progress
+            yield _Timed(progress, self, total or 0, self.clock()) if timed else progress
 
     def note(self, text: str) -> None:
         self.observer.note(text)
@@ -59,42 +64,57 @@ class _Foretelling:
     def warn(self, text: str) -> None:
         self.observer.warn(text)
 
-    def foretell(self, searching: float) -> None:
-        later = sum(self.later.values())
-        if "forecast" in self.facts or searching + later < WORTH:
+    def foretell(self, so_far: float, left: float, whole: float) -> None:
+        """Seconds of the search: so far, left of it, and of the whole were all rows searched."""
+        if "forecast" in self.facts:
+            return
+        found = foretold(self.load, {**self.timed(), "neighbors": whole})
+        later = {stage: seconds for stage, seconds in found.items() if stage in LATER}
+        after = sum(later.values())
+        if left + after < WORTH:
             return
         self.facts["forecast"] = {
-            "search_seconds_left": round(searching, 1),
-            "later_seconds": {stage: round(value, 1) for stage, value in self.later.items()},
-            "seconds_left": round(searching + later, 1),
+            "search_seconds": round(so_far, 1),
+            "search_seconds_left": round(left, 1),
+            "later_seconds": {stage: round(value, 1) for stage, value in later.items()},
+            "seconds_left": round(left + after, 1),
         }
         self.note(
-            f"about {duration(searching + later)} left: {duration(searching)} of search, "
-            f"{duration(later)} after it"
+            f"about {duration(left + after)} left: {duration(left)} of search, "
+            f"{duration(after)} after it"
         )
 
 
 @dataclass(slots=True)
 class _Timed:
+    """``entered``: when the stage began; ``begun``: when the clock was started."""
+
     progress: Progress
     told_by: _Foretelling
     total: int
+    entered: float
     begun: float = 0.0
     steps: int = 0
     done: int = 0
     first: int = 0
+    alone: int = 0
+    """Rows of the last step before the clock, which an index may have been built for."""
+    told: bool = False
 
     def advance(self, rows: int) -> None:
         self.progress.advance(rows)
-        if not rows and self.steps:  # others work, and are waited for
+        if self.told or (not rows and self.steps):  # others work, and are waited for
             return
         now = self.told_by.clock()
         self.done += rows
         if self.steps < STARTING:
-            self.begun, self.first = now, self.done
+            self.begun, self.first, self.alone = now, self.done, rows
         elif self.steps + 1 >= STARTING + STEPS and self.done - self.first >= SHARE * self.total:
+            self.told = True
             rate = (now - self.begun) / (self.done - self.first)
-            self.told_by.foretell((self.total - self.done) * rate)
+            starting = max(0.0, self.begun - self.entered - self.alone * rate)
+            whole = starting + rate * self.told_by.load.n_rows
+            self.told_by.foretell(now - self.entered, (self.total - self.done) * rate, whole)
         self.steps += 1
 
     def detail(self, text: str) -> None:

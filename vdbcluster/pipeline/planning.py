@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.adapters import Adapters
 from vdbcluster.pipeline.beside import beside, minded
 from vdbcluster.pipeline.copies import look
-from vdbcluster.pipeline.estimate import later_seconds, likely_walks
+from vdbcluster.pipeline.cost import Load
+from vdbcluster.pipeline.estimate import load_of, time_audit
 from vdbcluster.pipeline.graph_stage import Found, GraphStage
 from vdbcluster.pipeline.inside import Inside
 from vdbcluster.pipeline.journal import Journal, begin
@@ -34,7 +36,7 @@ from vdbcluster.pipeline.neighbors import audit
 from vdbcluster.pipeline.outlook import foretelling
 from vdbcluster.pipeline.planned import Clustered, Planned, make_plan
 from vdbcluster.pipeline.read import read_usable
-from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
+from vdbcluster.pipeline.recipe import centering
 from vdbcluster.pipeline.room import room_of
 from vdbcluster.pipeline.smooth_stage import Keeping, SmoothStage
 from vdbcluster.pipeline.told import clustering_facts
@@ -56,20 +58,28 @@ def plan_run(
 ) -> Planned:
     """Do everything but write; see the module for what is promised.
 
-    ``meanwhile`` is called once the rows are read. Raises ``RefusedError`` if rows read and rows
-    counted disagree, or if no row is selected.
+    ``meanwhile`` is called once the rows are read, beside what follows; it has returned when the
+    clusters are planned, and what it raises is raised at the next step of a stage. Raises
+    ``RefusedError`` if rows read and rows counted disagree, or if no row is selected.
     """
     journal = begin(adapters, settings, run_id, dict(versions))
     planning = _Planning(adapters, settings, minded(observer, adapters.sink), journal)
     journal.record("reading")
     rows = planning.read()
-    planning.observer = foretelling(
-        planning.observer, _later(settings, rows, adapters.source.vector.dim), journal.facts
-    )
-    stage = GraphStage(adapters, settings, planning.observer, journal)
-    prepared = planning.prepared(rows, stage)
-    meanwhile()
-    with beside(lambda: planning.languages(rows)) as languages:  # a server searches meanwhile
+    dim, lite = adapters.source.vector.dim, adapters.profile.server.kind == "lite"
+    load = load_of(settings, len(rows), dim, adapters.engine, lite=lite)
+    with (  # a server searches meanwhile
+        beside(meanwhile) as ready,
+        beside(lambda: planning.languages(rows)) as languages,
+    ):
+        planning.observer = foretelling(
+            minded(planning.observer, ready),
+            load,
+            lambda: planning.timed(load),
+            journal.facts,
+        )
+        stage = GraphStage(adapters, settings, planning.observer, journal)
+        prepared = planning.prepared(rows, stage)
         found = planning.neighbors(stage, rows, prepared)
         result = planning.cluster(prepared.points, found)
         planning.tell_languages(languages.result(), prepared.points, result.clustering)
@@ -88,20 +98,6 @@ def plan_run(
     return planned
 
 
-def _later(settings: Settings, rows: Rows, dim: int) -> dict[str, float]:
-    """Seconds of the stages after the search, by rule."""
-    k = wanted_neighbors(settings, len(rows))
-    smooth = recipe(settings, len(rows), k).smooth == "spectral"
-    return later_seconds(
-        len(rows),
-        dim,
-        k,
-        walks=likely_walks(len(rows)) if smooth else 0,
-        resamples=settings.cluster.resamples,
-        audited=settings.neighbors.audit,
-    )
-
-
 @dataclass
 class _Planning:
     """The state of one run on its way to a plan."""
@@ -111,6 +107,7 @@ class _Planning:
     observer: Observer
     journal: Journal
     left_out: int = 0
+    points: Float32Array = field(default_factory=lambda: np.empty((0, 0), np.float32))
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
     copies: Duplicates | None = None
 
@@ -144,6 +141,11 @@ class _Planning:
             self.journal.record("reading")
             stage.keep(found)
         return found
+
+    def timed(self, load: Load) -> dict[str, float]:
+        """Seconds of reading, and what the audit will take by a few of its rows."""
+        read = {"read": self.journal.seconds["read"]}
+        return read | time_audit(self.points, load, self.adapters.metric)
 
     def _audit(self, found: Found, points: Float32Array) -> None:
         """Anew, unless an earlier run has audited the very same graph in the same way."""
@@ -190,8 +192,8 @@ class _Planning:
         if not self.settings.run.keep_graph:
             return None
         key = f"{found.facts['key']} of {found.facts.get('found_by')}"
-        room = room_of(self.settings)
-        return SmoothStage(self.journal, key, self.settings.scale.reuse, room).through
+        room, reuse = room_of(self.settings), self.settings.scale.reuse
+        return SmoothStage(self.journal, key, reuse, room, self.observer).through
 
     def _tell(self, clustering: Clustering) -> None:
         """Warn of one cluster that swallows the others."""
@@ -213,7 +215,7 @@ class _Planning:
             return cluster_stability(result, points, repeats, self.observer, empty=room.empty)
 
     def prepared(self, rows: Rows, stage: GraphStage) -> Prepared:
-        return prepared(
+        found = prepared(
             rows,
             self.adapters.metric,
             centering(self.settings, local=self.adapters.local),
@@ -222,6 +224,8 @@ class _Planning:
             room=room_of(self.settings),
             steady=stage.steady,
         )
+        self.points = found.points
+        return found
 
     def _languages(self, rows: Rows, most: int) -> NDArray[Any] | None:
         field_name = self.settings.run.text_field or self.adapters.profile.text_field()
@@ -277,3 +281,4 @@ def _load_clustering() -> None:
     from vdbcluster.hierarchy import warm_up
 
     warm_up()
+    import_module("vdbcluster.pipeline.resample")  # and with it the stages that follow

@@ -25,9 +25,10 @@ from vdbcluster.model.params import Recipe
 from vdbcluster.pipeline.graph_record import same_rows
 from vdbcluster.pipeline.journal import Journal
 from vdbcluster.pipeline.room import Room
+from vdbcluster.ports import Observer
 
 SMOOTHED = "smoothed"
-FORMAT = 1
+FORMAT = 2
 """Of keys: raised when the same graph begins to be smoothed to another."""
 Smoothing = Callable[[NeighborGraph, Recipe], NeighborGraph]
 Keeping = Callable[[NeighborGraph, Recipe, Smoothing], NeighborGraph]
@@ -37,12 +38,14 @@ Keeping = Callable[[NeighborGraph, Recipe, Smoothing], NeighborGraph]
 class SmoothStage:
     """``key``: of the graph, and which run has found it: two searches that begin alike may end
     otherwise. ``reuse``: whether to take what was smoothed before, which ``room`` puts in place.
+    ``observer`` hears of what cannot be kept: the next run makes it again.
     """
 
     journal: Journal
     key: str
     reuse: bool
     room: Room
+    observer: Observer
 
     def through(self, graph: NeighborGraph, chosen: Recipe, smooth: Smoothing) -> NeighborGraph:
         """The graph as ``smooth`` makes it, or as it has made it before."""
@@ -87,7 +90,11 @@ class SmoothStage:
         runs, begun = self.journal.runs, self.journal.begun
         arrays: dict[str, Any] = {"indices": graph.indices, "distances": graph.distances}
         arrays |= {"metric": np.array([graph.metric], object), "key": np.array([key], object)}
-        runs.save_arrays(begun.run_id, arrays, SMOOTHED)
+        try:
+            runs.save_arrays(begun.run_id, arrays, SMOOTHED)
+        except VdbclusterError as error:
+            self.observer.warn(f"the next run smooths again, as this is not kept: {error}")
+            return
         for manifest in self._having():
             with suppress(VdbclusterError):
                 if manifest.run_id != begun.run_id and same_rows(manifest, begun):

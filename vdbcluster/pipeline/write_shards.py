@@ -34,12 +34,13 @@ from numpy.typing import NDArray
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.model.arrays import BoolArray, Int8Array, Int32Array, Int64Array, Keys
 from vdbcluster.model.labels import LABEL_FIELDS, LabelBatch, RowStatus, WriteOutcome
+from vdbcluster.pipeline.by_share import ByShare
 from vdbcluster.ports import LabelSink
 from vdbcluster.ports.shards import ShardStore, Work, Workers
 
 BATCH_ROWS = 8192
 """Rows handed to the sink at once; it cuts them as its way of writing wants them."""
-PART_ROWS = 50_000
+PART_ROWS = 2 * BATCH_ROWS
 """Rows of a part: some seconds of work, so that one that is lost is soon done again."""
 TEXTS = "texts"
 BEGUN = "begun"
@@ -154,23 +155,9 @@ class PartsInStore:
         self.store.save(BEGUN, {})
         for number, part in zip(numbers, parts, strict=True):
             save_part(self.store, number, part)
-        # Who is done with a part does not say with which.
-        told = _Told(done, sum(map(len, parts)) / max(1, len(parts)))
-        self.workers.each(self.work, numbers, told.parts)
+        told = ByShare(sum(map(len, parts)), len(parts), done)
+        self.workers.each(self.work, numbers, told)
         return [load_outcome(self.store, number) for number in numbers]
-
-
-@dataclass(slots=True)
-class _Told:
-    """Parts that are done, told as rows."""
-
-    done: Callable[[int], None]
-    mean: float
-    _parts: int = 0
-
-    def parts(self, n: int) -> None:
-        before, self._parts = self._parts, self._parts + n
-        self.done(round(self._parts * self.mean) - round(before * self.mean))
 
 
 def save_part(store: ShardStore, number: int, part: PlanPart) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from vdbcluster.errors import UsageError
@@ -41,6 +42,15 @@ class ClusterCatalogue(Protocol):
 
         A catalogue of an earlier collection of the same name counts as nothing. Raises
         ``RefusedError`` if something else has the name.
+        """
+        ...
+
+    def reserved(self, run_id: str) -> AbstractContextManager[ClusterCatalogue | None]:
+        """Make room for the catalogue of a run; None where that would gain nothing.
+
+        Servers take seconds for it. ``prepare`` of what the context gives will fill it; unless it
+        has, the room goes with the context. Nobody sees it before. What a run has left that was
+        killed meanwhile goes, too.
         """
         ...
 

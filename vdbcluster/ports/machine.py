@@ -46,6 +46,10 @@ class Machine(Protocol):
         """Bytes free where the folder is or would be made; None where it cannot be told."""
         ...
 
+    def same_disk(self, one: Path, other: Path) -> bool:
+        """Whether what one folder takes is gone for the other; False where it cannot be told."""
+        ...
+
 
 class UnknownMachine:
     """Nothing is measured, and so nothing refused."""
@@ -61,3 +65,6 @@ class UnknownMachine:
 
     def free_disk(self, folder: Path) -> int | None:  # noqa: ARG002
         return None
+
+    def same_disk(self, one: Path, other: Path) -> bool:
+        return one == other

@@ -16,6 +16,8 @@ from vdbcluster.model.manifest import RunManifest
 
 TEXT_PARTS = ("classifiers",)
 """Parts that are one JSON document each."""
+LARGE_PARTS = ("graph", "smoothed")
+"""Parts whose arrays may be memory maps when they are loaded: by far the largest of a record."""
 
 
 class RunStore(Protocol):

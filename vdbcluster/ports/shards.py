@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 Work = Callable[[int], None]
-"""Done on one shard, by its number. Done twice it does no harm; what is done already is passed."""
+"""Done on one shard, by its number. Done twice it does no harm, not even by two at the same time;
+what is done already is passed."""
 
 
 class ShardStore(Protocol):

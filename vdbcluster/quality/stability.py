@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vdbcluster.model.arrays import Allocate, Float64Array, Int32Array, Int64Array
+from vdbcluster.graph.among import among
+from vdbcluster.model.arrays import Allocate, Float64Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
-from vdbcluster.model.neighbors import PADDING, NeighborGraph
+from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.quality.contingency import contingency
 
 SHARE = 0.8
 REPEATS = 5
-_BLOCK_ROWS = 65536
 
 Relabel = Callable[[NeighborGraph, Int64Array], Int64Array]
 """Labels ``(m,)`` of the graph of a sample, given the positions ``(m,)`` of its rows."""
@@ -57,7 +57,7 @@ def stability(
     ids = np.unique(labels[labels != NOISE])
     scores, found = [], []
     for rows in samples(graph.n_rows, share, repeats, seed):
-        again = relabel(subgraph(graph, rows), rows)
+        again = relabel(among(graph, rows), rows)
         scores.append(agreement(labels[rows], again))
         found.append(_jaccard(ids, labels[rows], again))
     ari, ami = np.array(scores, np.float64).reshape(-1, 2).T
@@ -79,7 +79,7 @@ def recovery(
     """
     ids = np.unique(labels[labels != NOISE])
     found = [
-        _jaccard(ids, labels[rows], relabel(subgraph(graph, rows, empty=empty), rows))
+        _jaccard(ids, labels[rows], relabel(among(graph, rows, empty=empty), rows))
         for rows in samples(graph.n_rows, SHARE, repeats, seed)
     ]
     return _mean(np.array(found).reshape(len(found), len(ids)))
@@ -90,29 +90,6 @@ def samples(n: int, share: float, repeats: int, seed: int) -> Iterator[Int64Arra
     rng = np.random.default_rng(seed)
     for _ in range(repeats):
         yield np.sort(rng.choice(n, round(share * n), replace=False)).astype(np.int64)
-
-
-def subgraph(
-    graph: NeighborGraph, rows: Int64Array, *, empty: Allocate = np.empty
-) -> NeighborGraph:
-    """The graph among ``rows (m,)`` alone, ascending positions: the same pairs, fewer a row.
-
-    In blocks; its arrays lie where ``empty`` says.
-    """
-    place = np.full(graph.n_rows + 1, PADDING, np.int32)  # the last one is that of the padding
-    place[rows] = np.arange(len(rows), dtype=np.int32)
-    shape = (len(rows), graph.n_neighbors)
-    indices, distances = empty(shape, np.int32), empty(shape, np.float32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        some = rows[start : start + _BLOCK_ROWS]
-        part = slice(start, start + len(some))
-        left: Int32Array = place[graph.indices[some]]
-        away = left == PADDING
-        order = np.argsort(away, axis=1, kind="stable")
-        indices[part] = np.take_along_axis(left, order, axis=1)
-        near = np.where(away, np.inf, graph.distances[some])
-        distances[part] = np.take_along_axis(near, order, axis=1)
-    return NeighborGraph(indices, distances, graph.metric)
 
 
 def _jaccard(ids: Int64Array, before: Int64Array, after: Int64Array) -> Float64Array:

@@ -28,7 +28,7 @@ from vdbcluster.adapters.sharded_source import ShardedSource
 from vdbcluster.adapters.this_machine import ThisMachine
 from vdbcluster.adapters.throttled import throttled
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import RefusedError, UsageError
+from vdbcluster.errors import RefusedError, UsageError, VdbclusterError
 from vdbcluster.model.arrays import Float32Array
 from vdbcluster.model.collection import CollectionProfile
 from vdbcluster.model.labels import MAP_FIELDS, Extra, LabelFields
@@ -50,7 +50,7 @@ from vdbcluster.wiring.named import (
     selection,
     throttle,
 )
-from vdbcluster.wiring.searching import searching
+from vdbcluster.wiring.searching import engine_of, searching
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,19 @@ class Bench:
         Raises ``LockedError`` if another run holds it, or has taken it when we are to write.
         """
         found, settings = self.source.found, self.settings
-        with (
-            locked_run(settings, self.connection, found, run_id, self.observer) as lease,
-            beside(lambda: self._leased(lease)) as sink,
-        ):
-            writers = self.crew.writers(found.identity, sink, self._unwritten(), lease)
-            yield replace(self.adapters(sink), elsewhere=writers)
+        with locked_run(settings, self.connection, found, run_id, self.observer) as lease:
+            self._call_off_others()
+            with beside(lambda: self._leased(lease)) as sink:
+                writers = self.crew.writers(found.identity, sink, self._unwritten(), lease)
+                yield replace(self.adapters(sink), elsewhere=writers)
+
+    def _call_off_others(self) -> None:
+        try:
+            self.crew.call_off_others(self.source.found.identity)
+        except VdbclusterError as error:
+            self.observer.warn(
+                f"workers of a run that died may still be writing these labels ({error})"
+            )
 
     def _leased(self, lease: Lease) -> LabelSink:
         return self.paced(LeasedSink(self.sink(dry_run=False), lease))
@@ -167,7 +174,7 @@ class Bench:
 
     def adapters(self, sink: Future[LabelSink]) -> Adapters:
         """Everything behind its port."""
-        local = self.choice.local
+        local, vector = self.choice.local, self.source.vector
         return Adapters(
             source=self.source,
             machine=ThisMachine(),
@@ -181,7 +188,8 @@ class Bench:
             local=local,
             prepare_in_place=local or self._rows_may_be_scaled(),
             among=self.among,
-            searching=searching(self.choice, self.source.vector, self.settings),
+            searching=searching(self.choice, vector, self.settings),
+            engine=engine_of(self.choice, vector, self.settings, self.source.found.rows),
             work=self.crew.place,
             shards=self.crew.shards(self.choice.engine, self.source.found.identity),
             build=self.crew.build if self.crew.count else None,

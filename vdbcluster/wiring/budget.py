@@ -6,15 +6,14 @@ In: settings, what was opened and chosen, the number of rows. Out: ``Job``.
 from __future__ import annotations
 
 from vdbcluster.adapters.local_index import index_bytes, shape_for
-from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.source import MilvusSource
 from vdbcluster.config.settings import Settings
 from vdbcluster.graph.distance import ON_SPHERE
-from vdbcluster.pipeline.estimate import likely_walks
-from vdbcluster.pipeline.needs import Job
+from vdbcluster.pipeline.needs import Job, likely_walks
 from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
 from vdbcluster.wiring.choice import Choice
+from vdbcluster.wiring.searching import engine_of
 
 
 def job_of(
@@ -28,8 +27,7 @@ def job_of(
     k = min(wanted_neighbors(settings, rows), max(1, rows - 1))
     chosen, dim = recipe(settings, rows, k), source.vector.dim
     center = centering(settings, local=choice.local)
-    local = choice.engine == "local"
-    cells = local and rows > EXACT_ROWS and not settings.cluster.certify
+    engine = engine_of(choice, source.vector, settings, rows)
     return Job(
         n_rows=rows,
         dim=dim,
@@ -37,10 +35,11 @@ def job_of(
         walks=likely_walks(rows) if chosen.smooth == "spectral" else 0,
         soft=chosen.soft,
         resamples=settings.cluster.resamples,
-        local=local,
-        index=index_bytes(shape_for(rows, dim, 1 << 62)) if cells else 0,
+        local=engine in ("exact", "local"),
+        index=index_bytes(shape_for(rows, dim, 1 << 62)) if engine == "local" else 0,
         centered=center != "none" and choice.metric in ON_SPHERE,
         embedded=connection.address.is_file,
         text_keys=source.found.key.type == "VARCHAR",
         keep_graph=settings.run.keep_graph,
+        workers=settings.scale.workers or bool(settings.scale.scheduler),
     )

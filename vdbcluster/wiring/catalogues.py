@@ -19,7 +19,7 @@ def catalogue_of(
     connection: MilvusConnection, collection: str, vector: VectorField, write: WriteSettings
 ) -> MilvusCatalogue:
     """What its clusters are; the collection as it is now (a run may have added fields)."""
-    found = profile(connection, collection)
+    found = profile(connection, collection, exact=False)
     usual = catalogue_name(found.name)
     if write.label_prefix != LabelFields().prefix:
         usual = catalogue_name(f"{found.name}_{write.label_prefix.rstrip('_')}")

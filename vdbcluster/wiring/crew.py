@@ -33,7 +33,7 @@ from vdbcluster.model.labels import Extra, WriteOutcome
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.graph_shards import SearchHere, bounds_for
 from vdbcluster.pipeline.neighbors import BATCH
-from vdbcluster.pipeline.write_shards import BATCH_ROWS, PartsInStore, PlanPart, call_off
+from vdbcluster.pipeline.write_shards import PART_ROWS, PartsInStore, PlanPart, call_off
 from vdbcluster.ports import LabelSink, NeighborSearch, Observer
 from vdbcluster.ports.lock import Lease
 from vdbcluster.ports.shards import ShardStore, Work, Workers
@@ -50,8 +50,6 @@ PIECES_A_WORKER = 3
 """At least, where pieces are not too small: so that all have work to the end."""
 OLD = 86_400.0
 """Seconds after which pieces are nobody's any more."""
-PART_ROWS = 2 * BATCH_ROWS
-"""Rows that a worker writes at once: what is lost with it is soon done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,16 @@ class Crew:
         """Workers that there are by now: those of a cluster come and go."""
         found = self.workers.count if isinstance(self.workers, DaskWorkers) else 0
         return max(self.count, found)
+
+    def writing_workers(self, at_once: int | None) -> Workers:
+        """The same workers as writers: ``at_once`` at most, whoever joins meanwhile.
+
+        A part is never begun a second time: the first worker would go on with it when the run is
+        over, and where whole rows are sent back it would undo what others have changed since.
+        """
+        if isinstance(self.workers, DaskWorkers):
+            return replace(self.workers, at_once=at_once, twice=False)
+        return self.workers
 
     @property
     def readers(self) -> Readers | None:
@@ -118,12 +126,23 @@ class Crew:
     def writing(self, identity: str) -> ShardFiles:
         """A folder to write labels from, by whoever has the lock of these labels.
 
-        Any other such folder is that of a run that died: its workers, which may have outlived it,
-        are called off.
+        Any other such folder is that of a run that died: see ``call_off_others``.
         """
+        return self.attempt(self._written(identity), -math.inf)
+
+    def call_off_others(self, identity: str) -> None:
+        """Workers of a run that died go on writing, as far as they have parts: here that ends.
+
+        For whoever has the lock of these labels, with workers or without. Those whose pieces lie in
+        another folder are not found. Raises ``VdbclusterError`` where the folder is out of reach.
+        """
+        self.place.clear(self._written(identity), "", -math.inf)
+
+    def _written(self, identity: str) -> str:
+        """The beginning of names of folders that these labels are written from."""
         settings = self.settings
         where = (settings.milvus.db, settings.milvus.collection, identity)
-        return self.attempt(self._name("write", *where, settings.write.label_prefix), -math.inf)
+        return self._name("write", *where, settings.write.label_prefix)
 
     def _stem(self, what: str) -> str:
         """The beginning of names of folders of one kind, of one collection."""
@@ -206,10 +225,12 @@ class WrittenByCrew:
         sink, settings = self.sink.result(), self.crew.settings
         # Measured before anybody writes: a worker that begins later would find reads slow already.
         usual = sink.usual if isinstance(sink, ThrottledSink) else 0.0
-        pace = throttle(settings, writers=self.crew.now, usual=usual)
+        writers = self.crew.now
+        pace = throttle(settings, writers=writers, usual=usual)
         work = WriteShard(sent(settings), store, sink.way, self.unwritten, self.identity, pace)
+        at_once = None if isinstance(pace.rate, str) else writers
         try:
-            return PartsInStore(store, self.crew.workers, work).write(parts, told)
+            return PartsInStore(store, self.crew.writing_workers(at_once), work).write(parts, told)
         finally:
             call_off(store)
 
@@ -246,12 +267,8 @@ def crew(settings: Settings, observer: Observer, *, one_process: bool) -> Iterat
         try:
             yield Crew(settings, place, workers, workers.count, not one_process)
         finally:
-            _release(workers)
-
-
-def _release(workers: DaskWorkers) -> None:
-    """Workers of a cluster outlive the run; what they hold open of it is closed."""
-    workers.tell(forget)
+            if scale.scheduler:  # its workers outlive the run; what they hold open of it is closed
+                workers.tell(forget)
 
 
 def work_url(settings: Settings) -> str:

@@ -8,22 +8,20 @@ how far those give the stored labels is told beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from vdbcluster.adapters.languages import Py3LangId
-from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.config.settings import Settings
-from vdbcluster.errors import RefusedError, UsageError
+from vdbcluster.errors import UsageError
+from vdbcluster.graph.among import among
 from vdbcluster.graph.distance import ON_SPHERE
 from vdbcluster.hierarchy import build, is_compiled
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
 from vdbcluster.model.hierarchy import Clustering
-from vdbcluster.model.labels import LabelBatch
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.aligned import stored_ids
@@ -37,12 +35,13 @@ from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.read import positions, read_usable
 from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
 from vdbcluster.pipeline.room import room_of
-from vdbcluster.ports import LabelSink, Observer
+from vdbcluster.ports import Observer
 from vdbcluster.quality.report import GraphReport, Spread, graph_report, spread
 from vdbcluster.quality.scores import TruthReport, agreement, truth_report
-from vdbcluster.quality.stability import SHARE, Stability, stability, subgraph
-from vdbcluster.wiring.main_job import Bench, label_settings, open_bench
+from vdbcluster.quality.stability import SHARE, Stability, stability
+from vdbcluster.wiring.main_job import Bench, open_bench
 from vdbcluster.wiring.searching import searching
+from vdbcluster.wiring.stored_labels import no_label, stored_labels
 
 REPEATS = 5
 
@@ -104,7 +103,7 @@ class Subject:
         """The same for some rows, ascending positions; nothing is searched again."""
         if len(rows) == self.graph.n_rows:
             return self
-        return Subject(self.points[rows], subgraph(self.graph, rows), self.engine)
+        return Subject(self.points[rows], among(self.graph, rows), self.engine)
 
 
 def evaluate(
@@ -116,11 +115,11 @@ def evaluate(
     ``repeats`` nothing is clustered.
     """
     with open_bench(settings, observer) as bench:
-        labels_in, stored = _stored(bench)
+        labels_in, stored = stored_labels(bench)
         rows = read_rows(bench)
         labels, labelled = stored_ids(rows.keys, stored)
         if not labelled.any():
-            raise _no_label(bench)
+            raise no_label(bench)
         at = np.flatnonzero(labelled)
         report, missing = _against(bench, rows, labels, at, truth) if truth else (None, 0)
         subject = find_graph(bench, rows).take(at)
@@ -238,54 +237,6 @@ def _plain(value: Any, field: str) -> str:
             "is text or a number"
         )
     return str(value)
-
-
-def _stored(bench: Bench) -> tuple[str, list[LabelBatch]]:
-    """Where labels are found, and all of them; see ``label_sink``."""
-    sink = label_sink(bench)
-    if sink.way.stale:
-        bench.observer.warn(sink.way.stale)
-    return sink.way.target, [batch for batch in sink.stored() if len(batch)]
-
-
-def label_sink(bench: Bench) -> LabelSink:
-    """What reads the labels there are, whichever way was used to write them.
-
-    ``UsageError`` if there are none; ``RefusedError`` if none can be read for a reason.
-    """
-    refused: RefusedError | None = None
-    for way in _ways(label_settings(bench.settings)):
-        try:
-            sink = choose_sink(bench.connection, bench.source.selection, way, dry_run=True)
-        except RefusedError as error:
-            refused = refused or error
-            continue
-        if any(len(batch) for batch in sink.stored()):
-            return sink
-    if refused:
-        raise refused
-    raise _no_label(bench)
-
-
-def _no_label(bench: Bench) -> UsageError:
-    name, chosen = bench.source.found.name, bench.source.selection
-    if chosen.where or chosen.partitions:
-        return UsageError(
-            f"no selected row of {name!r} carries a label; check --filter and --partition, or run "
-            "vdbcluster run first"
-        )
-    return UsageError(
-        f"{name!r} carries no labels yet; run vdbcluster run first (or name the prefix that they "
-        "were written under: --label-prefix)"
-    )
-
-
-def _ways(asked: LabelSettings) -> Iterator[LabelSettings]:
-    """The way that would be written now, then the others that labels can have been written."""
-    yield asked
-    if asked.way == "auto":
-        yield replace(asked, allow_full_upsert=True)
-        yield replace(asked, way="side-collection")
 
 
 def _against(

@@ -36,10 +36,10 @@ from vdbcluster.pipeline.export_places import (
 )
 from vdbcluster.pipeline.map_record import MAP
 from vdbcluster.ports import LabelSink, Observer
-from vdbcluster.wiring.evaluation import label_sink
 from vdbcluster.wiring.history import LAST, clustered_run
 from vdbcluster.wiring.main_job import Bench, open_bench
 from vdbcluster.wiring.recorded import recorded_settings
+from vdbcluster.wiring.stored_labels import label_sink
 
 STDOUT = "-"
 

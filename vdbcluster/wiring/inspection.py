@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vdbcluster.adapters.gpu_neighbors import expected_seconds, find_gpu
-from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.client import MilvusConnection, connect
 from vdbcluster.adapters.milvus.profile import profile
 from vdbcluster.adapters.milvus.selection import choose_vector
@@ -26,7 +25,8 @@ from vdbcluster.model.inspection import Estimate, Inspection
 from vdbcluster.model.labels import WriteWay
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.budget import scarce, too_little_disk, too_little_memory
-from vdbcluster.pipeline.estimate import estimate, time_sample
+from vdbcluster.pipeline.cost import Load
+from vdbcluster.pipeline.estimate import estimate, load_of, time_sample
 from vdbcluster.pipeline.needs import Job
 from vdbcluster.pipeline.read import usable
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
@@ -36,6 +36,7 @@ from vdbcluster.wiring.budget import job_of
 from vdbcluster.wiring.choice import Choice, choose, unfinished_index
 from vdbcluster.wiring.crew import alone
 from vdbcluster.wiring.main_job import Bench, address, check_text_field, label_settings, selection
+from vdbcluster.wiring.searching import engine_of
 
 
 def inspect_collection(settings: Settings, observer: Observer) -> Inspection:
@@ -186,27 +187,18 @@ class _Look:
             return bench.search(fit, points), points
 
         job = job_of(self._settings, self._connection, source, choice, rows)
-        k, walks = job.n_neighbors, job.walks
-        scanned = _scanned(rows) if choice.local else None
-        sample = (
-            time_sample(
-                source,
-                search,
-                rows,
-                k,
-                scanned_rows=scanned,
-                walks=walks,
-                resamples=job.resamples,
-                audited=self._settings.neighbors.audit,
-            )
-            if rows
-            else (0, {})
-        )
-        if choice.engine == "gpu" and sample[0]:  # a sample's size tells nothing about a GPU
-            sample[1]["neighbours"] = expected_seconds(find_gpu(), rows, source.vector.dim, k)
+        load = self._load(source, choice, rows)
+        sampled, timed = time_sample(source, search, load, choice.metric) if rows else (0, {})
+        if choice.engine == "gpu" and sampled:  # a sample's size tells nothing about a GPU
+            timed["neighbors"] = expected_seconds(find_gpu(), rows, load.dim, load.n_neighbors)
         job = replace(job, centered=job.centered and any(looked or [True]))
         self._look_at_budget(job)
-        return estimate(job, room_of(self._settings), sample)
+        return estimate(job, room_of(self._settings), load, sampled, timed)
+
+    def _load(self, source: MilvusSource, choice: Choice, rows: int) -> Load:
+        engine = engine_of(choice, source.vector, self._settings, rows)
+        lite = self._connection.is_lite
+        return load_of(self._settings, rows, source.vector.dim, engine, lite=lite)
 
     def _look_at_budget(self, job: Job) -> None:
         machine, settings = ThisMachine(), self._settings
@@ -215,11 +207,3 @@ class _Look:
             self._problems.append(short)
         elif settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):
             self._remarks.append(told)
-
-
-def _scanned(rows: int) -> int:
-    """Rows that local search compares each row with: all, or what its index is worth of them.
-
-    At 70,000 x 384 the index took 15 CPU-seconds where every pair took 69.
-    """
-    return rows if rows <= EXACT_ROWS else EXACT_ROWS // 2

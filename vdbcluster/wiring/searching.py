@@ -1,16 +1,19 @@
-"""What the answers of a neighbour search depend on, beside the rows and how many are asked for.
+"""What the answers of a neighbour search depend on, beside the rows and how many are asked for; and
+what kind of search it is, for ``pipeline.cost``.
 
 In: the choice of engine, the vector field, settings. Out: plain JSON values, for the key of the
-graph. Promise: two searches that may answer differently differ here; what only makes them faster
-(threads, batches, memory) does not.
+graph; an ``Engine``. Promise: two searches that may answer differently differ here; what only makes
+them faster (threads, batches, memory) does not.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.config.settings import Settings
 from vdbcluster.model.collection import VectorField
+from vdbcluster.pipeline.cost import Engine
 from vdbcluster.wiring.choice import Choice
 
 
@@ -30,3 +33,12 @@ def searching(choice: Choice, vector: VectorField, settings: Settings) -> dict[s
         "metric": vector.metric,
         "type": vector.type,
     }
+
+
+def engine_of(choice: Choice, vector: VectorField, settings: Settings, rows: int) -> Engine:
+    """Who finds the neighbours of so many rows, and how."""
+    if choice.engine == "gpu":
+        return "gpu"
+    if choice.engine == "local":
+        return "exact" if rows <= EXACT_ROWS or settings.cluster.certify else "local"
+    return "graph" if "HNSW" in (vector.index or "") else "cells"

@@ -16,6 +16,7 @@ import numpy as np
 
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
+from vdbcluster.graph.among import among
 from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build
 from vdbcluster.hierarchy.condense import condense
@@ -31,7 +32,7 @@ from vdbcluster.ports import Observer
 from vdbcluster.ports.observer import Progress
 from vdbcluster.quality.plateau import Agreements, Plateau, compared_rows, find_plateau
 from vdbcluster.quality.scores import agreement
-from vdbcluster.quality.stability import SHARE, samples, subgraph
+from vdbcluster.quality.stability import SHARE, samples
 from vdbcluster.wiring.evaluation import find_graph, read_rows, truth_of
 from vdbcluster.wiring.main_job import open_bench
 
@@ -153,7 +154,7 @@ def sweep(
 def _swept(graph: NeighborGraph, chosen: Recipe, repeats: int, progress: Progress) -> _Swept:
     drawn = []
     for rows in samples(graph.n_rows, SHARE, repeats, chosen.seed):
-        drawn.append((rows, _smoothed(subgraph(graph, rows), chosen)))
+        drawn.append((rows, _smoothed(among(graph, rows), chosen)))
         progress.advance(1)
     return _Swept(_smoothed(graph, chosen), tuple(drawn), chosen)
 

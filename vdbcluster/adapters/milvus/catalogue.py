@@ -14,6 +14,10 @@ which is one step for the server. The generation before stays until the next ``r
 its own, because a reader that is at it when it goes finds no rows. What a killed ``replace`` has
 left goes then too.
 
+A server takes seconds to create and load a collection, so a run has it made (``reserved``) while
+neighbours are searched. What a run that is killed then leaves is an empty collection under the name
+of a generation; whoever reserves or replaces next drops it.
+
 Rows are not written over in place instead: an upsert is a deletion and an insertion on servers, and
 while 6,000 rows of 384 values were upserted on 2.3.5, by one call each time, a search for 500 found
 63. Nor would a paged reading hold together, nor anything that takes two calls or a deletion.
@@ -84,6 +88,7 @@ class MilvusCatalogue:
         self._layout = Layout(target.profile.key, vector)
         self._name = name or catalogue_name(target.name)
         self._generations = Generations(target, self._layout, self._name)
+        self._room: Generation | None = None  # made and empty
 
     @property
     def name(self) -> str:
@@ -98,6 +103,29 @@ class MilvusCatalogue:
             with suppress(CollectionChangedError):  # replaced twice meanwhile
                 return self._generations.read(held)
         raise self._never_at_rest("read")
+
+    @contextmanager
+    def reserved(self, run_id: str) -> Iterator[MilvusCatalogue | None]:
+        """See ``ports.catalogue``; embedded Milvus has a collection at once."""
+        if self._target.milvus.is_lite:
+            yield None
+            return
+        self._target.check()
+        self._generations.drop_empty(self._generations.current())
+        fresh = self._generations.named(run_id)
+        with self._or_dropped(fresh):
+            self._generations.open(fresh)
+        self._room = fresh
+        try:
+            yield self
+        finally:
+            if (unused := self._taken_room()) is not None:
+                with suppress(VdbclusterError):  # the error that ends the run is the one to tell
+                    self._generations.drop(unused.name)
+
+    def _taken_room(self) -> Generation | None:
+        room, self._room = self._room, None
+        return room
 
     def prepare(self, catalogue: Catalogue, *, since: Catalogue | None = None) -> Ready:
         """See ``ports.catalogue``; embedded Milvus works for one caller at a time."""
@@ -117,7 +145,7 @@ class MilvusCatalogue:
         news = (
             catalogue if since is None or now is None else edited(catalogue, since=since, now=now)
         )
-        fresh = self._generations.named(catalogue.run_id)
+        fresh = self._taken_room() or self._generations.named(catalogue.run_id)
         with self._or_dropped(fresh):
             self._generations.fill(fresh, news)
         return _Filled(self, catalogue, since, current, fresh, now)

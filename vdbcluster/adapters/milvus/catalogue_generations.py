@@ -7,6 +7,7 @@ catalogue are ever written or dropped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from vdbcluster.adapters.milvus.catalogue_rows import (
     batches,
 )
 from vdbcluster.adapters.milvus.ingest.create import load, make_index
-from vdbcluster.adapters.milvus.profile import count_rows, identity_of
+from vdbcluster.adapters.milvus.profile import count_rows, identity_of, is_loaded
 from vdbcluster.adapters.milvus.stream import Scan, page_rows, read_pages
 from vdbcluster.adapters.milvus.writeback.own import Generation, generation_of, new_generation
 from vdbcluster.adapters.milvus.writeback.target import Target
@@ -31,6 +32,7 @@ from vdbcluster.model.collection import KeyField
 MAX_NAME = 255
 """Bytes of the name of a collection that servers allow."""
 PAGE_BYTES = 16 * 1024 * 1024
+_ALIAS_OF = re.compile(r"is alias to another collection: (\w+)")
 TEXT_BYTES = 2048
 """Guess of the texts of a row; a page that turns out too large is halved."""
 
@@ -100,12 +102,18 @@ class Generations:
         self._upsert(held.name, [{k: v for k, v in row.items() if k in columns} for row in rows])
         self._flush_lite(held.name)
 
-    def fill(self, fresh: Generation, catalogue: Catalogue) -> None:
-        """Create the collection, and see that whoever reads it finds every row."""
+    def open(self, fresh: Generation) -> None:
+        """See that the collection is there, empty and loaded; one that is loaded is left so."""
         name, centroid = fresh.name, self._layout.centroid
         self._make(name)
-        make_index(self._milvus, name, centroid.name, "FLAT", str(centroid.metric))
-        load(self._milvus, name)
+        if not is_loaded(self._milvus, name):
+            make_index(self._milvus, name, centroid.name, "FLAT", str(centroid.metric))
+            load(self._milvus, name)
+
+    def fill(self, fresh: Generation, catalogue: Catalogue) -> None:
+        """Open the collection, and see that whoever reads it finds every row."""
+        name = fresh.name
+        self.open(fresh)
         rows = [self._layout.row(fitted(entry), catalogue.run_id) for entry in catalogue.entries]
         for batch in batches(rows):
             self._upsert(name, batch)
@@ -173,25 +181,58 @@ class Generations:
 
     def switch(self, fresh: Generation, *, create: bool) -> None:
         """Let readers see it, in one step; ``create``: they see none yet."""
+        try:
+            self._point(fresh, create=create)
+        except BackendError as error:
+            if self.current() == fresh:  # it is there: a first answer was lost
+                return
+            if not (create and self._dangles(str(error))):
+                raise
+            self._point(fresh, create=False)
 
+    def _point(self, fresh: Generation, *, create: bool) -> None:
         def call(client: Any, limit: float) -> None:
             move = client.create_alias if create else client.alter_alias
             move(fresh.name, self._name, timeout=limit)
 
-        try:
-            self._milvus.ask(f"pointing {self._name!r} to {fresh.name!r}", call)
-        except BackendError:
-            if self.current() != fresh:  # it is there: a first answer was lost
-                raise
+        self._milvus.ask(f"pointing {self._name!r} to {fresh.name!r}", call)
+
+    def _dangles(self, refusal: str) -> bool:
+        """Whether the alias is left of a generation of ours that somebody has dropped.
+
+        2.3.5 keeps it then, shows it to nobody, and refuses to make it; it tells of what it was.
+        """
+        named = _ALIAS_OF.search(refusal)
+        held = generation_of(named[1]) if named else None
+        return held is not None and held.catalogue == self._name and not self._exists(held.name)
 
     def drop_all_but(self, *kept: Generation | None) -> None:
         """Drop every generation of this catalogue but these."""
+        for found in self._found():
+            if found not in kept:
+                self.drop(found.name)
+
+    def _found(self) -> list[Generation]:
+        """All that there are, whether readers see them or not."""
         names = self._milvus.ask(
             "listing the collections", lambda client, limit: client.list_collections(timeout=limit)
         )
-        for found in map(generation_of, names):
-            if found is not None and found.catalogue == self._name and found not in kept:
+        there = (generation_of(name) for name in names)
+        return [found for found in there if found is not None and found.catalogue == self._name]
+
+    def drop_empty(self, current: Generation | None) -> None:
+        """Drop what was opened and never filled, but not what readers see.
+
+        Nor what has the run of that: somebody who edits may be about to fill it.
+        """
+        seen = None if current is None else current.run_id
+        for found in self._found():
+            if found.run_id != seen and self._is_empty(found.name):
                 self.drop(found.name)
+
+    def _is_empty(self, name: str) -> bool:
+        """What is not loaded nobody reads."""
+        return not is_loaded(self._milvus, name) or count_rows(self._milvus, name) == 0
 
     def drop(self, name: str) -> None:
         """Drop the collection of one."""

@@ -47,6 +47,15 @@ def key_at(rows: list[Any], position: int, key: KeyField) -> Key:
     return value
 
 
+def told(rows: list[Any]) -> list[Mapping[str, Any]]:
+    """The rows as dictionaries, whatever they hold; at once where nothing is left to decode.
+
+    The client looks at each row for what it has not decoded yet, vectors and dynamic fields.
+    """
+    undecoded = getattr(rows, "_lazy_field_data", None)
+    return list(list.__iter__(rows)) if undecoded is not None and not undecoded else list(rows)
+
+
 def keys_of(rows: list[Any], key: KeyField) -> Keys:
     """Keys ``(m,)``: ``int64``, or ``object`` of ``str``."""
     return keys_array([key_at(rows, position, key) for position in range(len(rows))], key)

@@ -203,10 +203,8 @@ class MilvusSource:
             names = asked(self._profile, fields)
             found = (("", page) for page in self._by_key(keys, names, size))
         for partition, rows in found:
-            values: dict[str, list[Any]] = {name: [] for name in fields}
-            for row in rows:
-                for name in fields:
-                    values[name].append(row.get(name))
+            told = decode.told(rows)
+            values = {name: [row.get(name) for row in told] for name in fields}
             yield ScalarPage(decode.keys_of(rows, self._profile.key), values, partition)
 
     def vectors(self, keys: Keys, partition: str = "") -> Iterator[VectorPage]:

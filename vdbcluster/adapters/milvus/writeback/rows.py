@@ -68,12 +68,20 @@ def as_labels(page: ScalarPage, fields: LabelFields, *, always_text: bool = Fals
     columns: dict[str, np.ndarray] = {}
     for which in LABEL_FIELDS:
         held = page.values.get(fields.name(which))
-        values = [None if held is None else held[i] for i in ours]
-        empty = always_text and not which.of_key
-        held_by_any = any(_is_set(which, v) if empty else v is not None for v in values)
+        values = _chosen(held, ours)
+        if always_text and not which.of_key:  # columns, so that equal values can be told once
+            held_by_any = any(_is_set(which, value) for value in set(values))
+        else:
+            held_by_any = any(value is not None for value in values)
         if not which.optional or held_by_any:
             columns[which.column] = _array(which, values)
     return LabelBatch(keys=page.keys[ours], **columns)
+
+
+def _chosen(held: list[Any] | None, rows: list[int]) -> list[Any]:
+    if held is None:
+        return [None] * len(rows)
+    return held if len(rows) == len(held) else [held[row] for row in rows]
 
 
 def _array(which: LabelField, values: list[Any]) -> np.ndarray:

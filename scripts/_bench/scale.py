@@ -11,6 +11,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,22 @@ class Whole:
             "settings": {name: manifest.get("settings", {}).get(name) for name in SETTINGS},
         }
         return told | failure(outcome)
+
+
+def middle(results: list[Result]) -> Result:
+    """Of several runs of one thing that with the median time, its seconds the medians of all.
+
+    One that failed stands for all.
+    """
+    if bad := [result for result in results if "note" in result]:
+        return bad[0]
+    by_time = sorted(results, key=lambda result: result["total"])
+    stages = by_time[0]["seconds"].keys()
+    seconds = {
+        stage: round(median(result["seconds"].get(stage, 0.0) for result in results), 3)
+        for stage in stages
+    }
+    return by_time[len(by_time) // 2] | {"seconds": seconds, "repeats": len(results)}
 
 
 def name_of(n: int) -> str:

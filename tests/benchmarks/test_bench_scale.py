@@ -223,3 +223,14 @@ def test_a_setting_holds_what_it_is_for() -> None:
     for setting in costs.SETTINGS:
         asked = costs.memory_gb(setting.rows, costs.Asked(), setting)
         assert not setting.limit_gb or asked <= setting.limit_gb, setting
+
+
+def test_of_several_runs_the_middle_one_counts_and_a_failure_hides_nowhere() -> None:
+    told = [
+        {"n": 9, "total": total, "seconds": {"read": read, "write": 1.0}, "facts": total}
+        for total, read in ((7.0, 1.0), (5.0, 3.0), (9.0, 2.0))
+    ]
+    found = scale.middle(told)
+    assert (found["total"], found["facts"], found["repeats"]) == (7.0, 7.0, 3)
+    assert found["seconds"] == {"read": 2.0, "write": 1.0}
+    assert scale.middle([*told, {"n": 9, "note": "failed"}]) == {"n": 9, "note": "failed"}

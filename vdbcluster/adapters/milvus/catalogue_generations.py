@@ -103,10 +103,13 @@ class Generations:
         self._flush_lite(held.name)
 
     def open(self, fresh: Generation) -> None:
-        """See that the collection is there, empty and loaded; one that is loaded is left so."""
+        """See that the collection is there, empty and loaded; one that is loaded is left so.
+
+        But on Lite, where all are loaded, before they have an index.
+        """
         name, centroid = fresh.name, self._layout.centroid
         self._make(name)
-        if not is_loaded(self._milvus, name):
+        if self._milvus.is_lite or not is_loaded(self._milvus, name):
             make_index(self._milvus, name, centroid.name, "FLAT", str(centroid.metric))
             load(self._milvus, name)
 

@@ -37,8 +37,14 @@ hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
-    """Told to terminate, end the servers first; they would outlive the session otherwise."""
+    """Told to terminate, end the servers first; they would outlive the session otherwise.
+
+    What a shell runs in the background ignores interrupts, and so would the processes that tests
+    start to interrupt them.
+    """
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated"))
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -6,6 +6,8 @@ their environment where it is. A test is skipped where its packages are not inst
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,3 +34,12 @@ def bucket() -> Iterator[str]:
             yield f"s3://{BUCKET}"
     finally:
         server.stop()
+        _forget()
+
+
+def _forget() -> None:
+    """Sockets that this server and its clients leave open are not to be found by a later test."""
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

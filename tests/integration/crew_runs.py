@@ -21,6 +21,7 @@ from tests import data, plain
 from vdbcluster.adapters.runs import RunDirectory
 
 TIMEOUT = 500
+ROOT = Path(__file__).parents[2]
 
 
 def database_of(folder: Path, name: str, rows: int) -> Path:
@@ -59,6 +60,20 @@ def run(folder: Path, *arguments: str) -> str:
     _, told = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, told
     return told
+
+
+def said_by(child: str, folder: Path, timeout: float) -> list[str]:
+    """The lines that a module of these tests prints in a process of its own, which ends well."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.integration.{child}", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def plan(folder: Path) -> dict[str, NDArray[Any]]:

@@ -9,21 +9,15 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
-from tests.unit.engine_graphs import exact
+from tests.graph_pieces import filled, grouped
 from vdbcluster.adapters.dask_workers import DaskWorkers, dask_workers
 from vdbcluster.adapters.quiet import QuietObserver
-from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.errors import UsageError
 from vdbcluster.hierarchy import build, extract
-from vdbcluster.hierarchy.shards import GraphShard
 from vdbcluster.model.params import HdbscanParams
 from vdbcluster.pipeline.hierarchy_shards import hierarchy_in_shards
-from vdbcluster.pipeline.shards import save_shard
 from vdbcluster.ports.shards import Work
 
 PARAMS = HdbscanParams(min_cluster_size=15, min_samples=5)
@@ -59,12 +53,8 @@ def refused(_: int) -> None:
 
 
 def main(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    graph = exact(rng.normal(size=(900, 3)) + 6.0 * rng.integers(0, 4, (900, 1)), 12)
-    bounds = np.linspace(0, 900, 8).astype(int).tolist()
-    store = ShardFiles(str(folder))
-    for number, (a, b) in enumerate(pairwise(bounds)):
-        save_shard(store, number, GraphShard(a, graph.indices[a:b], graph.distances[a:b]))
+    graph = grouped()
+    store, bounds = filled(folder, graph, 7)
     with dask_workers(processes=2) as workers:
         killing = Killing(workers)
         found = extract(

@@ -10,21 +10,15 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
+from tests.graph_pieces import filled, grouped
 from tests.integration.dask_child import PARAMS, say
-from tests.unit.engine_graphs import exact
 from vdbcluster.adapters import dask_loop
 from vdbcluster.adapters.dask_workers import DaskWorkers, dask_workers
 from vdbcluster.adapters.quiet import QuietObserver
-from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.hierarchy import build, extract
-from vdbcluster.hierarchy.shards import GraphShard
 from vdbcluster.pipeline.hierarchy_shards import hierarchy_in_shards
-from vdbcluster.pipeline.shards import save_shard
 
 
 @dataclass
@@ -57,12 +51,8 @@ def state(process: int) -> str:
 
 def main(folder: Path) -> None:
     dask_loop.SLOW_SECONDS = 1.0
-    rng = np.random.default_rng(0)
-    graph = exact(rng.normal(size=(900, 3)) + 6.0 * rng.integers(0, 4, (900, 1)), 12)
-    bounds = np.linspace(0, 900, 8).astype(int).tolist()
-    store = ShardFiles(str(folder))
-    for number, (a, b) in enumerate(pairwise(bounds)):
-        save_shard(store, number, GraphShard(a, graph.indices[a:b], graph.distances[a:b]))
+    graph = grouped()
+    store, bounds = filled(folder, graph, 7)
     whole = extract(build(graph, PARAMS), PARAMS)
     with dask_workers(processes=2) as workers:
         work = Suspending(workers)

@@ -11,23 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.crew_runs import said_by
 from vdbcluster.adapters.dask_workers import dask_workers
 from vdbcluster.errors import UsageError
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_a_lost_worker_changes_no_label(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.dask_child", str(tmp_path / "pieces")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
+    said = said_by("dask_child", tmp_path / "pieces", 240)
     assert said[0] == "killed 1"
     assert int(said[1].split()[1]) > 2
     assert said[2:] == [

@@ -5,28 +5,17 @@ In a process of its own: dask leaves sockets to the end of it.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.integration.crew_runs import said_by
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 def test_a_suspended_worker_changes_no_label_and_holds_nothing_up(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.straggler_child", str(tmp_path / "pieces")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
+    said = said_by("straggler_child", tmp_path / "pieces", 120)
     assert said[:3] == ["same True", "same True", "1 avoided, state T"]
     assert said[5] == "state gone"
     # Dask itself waits five minutes for such a worker.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,18 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.engine_graphs import exact
+from tests.graph_pieces import filled, grouped
 from tests.unit.test_shards import same
 from vdbcluster.adapters.here import Here
 from vdbcluster.adapters.quiet import QuietObserver as Silent
 from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.errors import VdbclusterError
 from vdbcluster.hierarchy import build
-from vdbcluster.hierarchy.shards import GraphShard
 from vdbcluster.model.neighbors import NeighborGraph
 from vdbcluster.model.params import HdbscanParams
 from vdbcluster.pipeline.hierarchy_shards import hierarchy_in_shards
-from vdbcluster.pipeline.shards import save_shard
 from vdbcluster.ports.shards import Work
 
 PARAMS = HdbscanParams(min_cluster_size=15, min_samples=5)
@@ -29,16 +26,7 @@ PARAMS = HdbscanParams(min_cluster_size=15, min_samples=5)
 
 @pytest.fixture(scope="module")
 def graph() -> NeighborGraph:
-    rng = np.random.default_rng(0)
-    return exact(rng.normal(size=(900, 3)) + 6.0 * rng.integers(0, 4, (900, 1)), 12)
-
-
-def filled(folder: Path, graph: NeighborGraph, n_shards: int) -> tuple[ShardFiles, list[int]]:
-    store = ShardFiles(str(folder))
-    bounds = np.linspace(0, graph.n_rows, n_shards + 1).astype(int).tolist()
-    for number, (a, b) in enumerate(itertools.pairwise(bounds)):
-        save_shard(store, number, GraphShard(a, graph.indices[a:b], graph.distances[a:b]))
-    return store, bounds
+    return grouped()
 
 
 @dataclass

@@ -21,6 +21,7 @@ from tests.contract.making import (
     row_of,
     some_vectors,
 )
+from vdbcluster.adapters.milvus import source as source_module
 from vdbcluster.adapters.milvus import stream
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.source import MilvusSource, Selection
@@ -41,19 +42,31 @@ def shape_of(keys: tuple[object, ...], **changes: object) -> Shape:
     return dataclasses.replace(Shape(keys, some_vectors(len(keys))), **changes)
 
 
+def in_ranges(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    """As a collection of many segments is read, Lite's too."""
+    if wanted:
+        monkeypatch.setattr(source_module, "SEGMENT_BYTES", 0)
+        monkeypatch.setattr(source_module, "RANGE_PAGES", 2)
+        monkeypatch.setattr(MilvusConnection, "is_lite", False)
+
+
 def read(source: MilvusSource) -> tuple[list[object], np.ndarray]:
     pages = list(source.pages())
     keys = [key for page in pages for key in page.keys.tolist()]
     return keys, np.concatenate([page.vectors for page in pages])
 
 
+@pytest.mark.parametrize("segments", ["one", "many"])
 @pytest.mark.parametrize("kind", ["INT64", "VARCHAR"])
 def test_every_row_comes_once_and_in_order(
     client: MilvusClient,
     connection: MilvusConnection,
     collection_name: str,
+    monkeypatch: pytest.MonkeyPatch,
     kind: str,
+    segments: str,
 ) -> None:
+    in_ranges(monkeypatch, segments == "many")
     keys = INT64_KEYS if kind == "INT64" else VARCHAR_KEYS
     shape = shape_of(keys)
     make(client, collection_name, shape)

@@ -14,8 +14,8 @@ from vdbcluster.pipeline.needs import likely_walks
 
 RATES: dict[str, tuple[float, ...]] = {
     "other": (4.0, 0.0),
-    "read": (0.5, 0.0, 2e-8),
-    "neighbors": (1.0, 3e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "read": (0.5, 0.0, 2e-8, 7e-5, 3e-7),
+    "neighbors": (1.0, 3e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     "cluster": (0.2, 5e-9, 0.5, 1e-8),
     "write": (1.0, 1e-4, 0.0, 1e-6),
 }
@@ -31,6 +31,7 @@ loads = st.builds(
     workers=st.integers(1, 64),
     resamples=st.integers(0, 10),
     audited=st.integers(0, 1000),
+    lite=st.booleans(),
     rewrites=st.booleans(),
 )
 
@@ -114,7 +115,8 @@ def test_what_was_timed_is_told_as_it_was_whatever_the_model_knows() -> None:
 
 def test_a_sample_of_every_pair_tells_what_a_search_takes() -> None:
     sample, load = Load(10_000, engine="exact"), Load(30_000, engine="exact", workers=2)
-    assert cost.searching(load, sample, 1e-3) == pytest.approx(1e-3 * 3 * 30_000 / 2)
+    as_many = 1e-3 * 30_000 / 2  # comparing grows with the rows there are, ranking does not
+    assert as_many < cost.searching(load, sample, 1e-3) < 3 * as_many
     server = Load(30_000, engine="graph")
     assert cost.searching(server, server, 1e-3) == pytest.approx(30.0)
     by_index = cost.searching(Load(10**6, engine="local"), sample, 1e-3)

@@ -19,7 +19,7 @@ import numpy as np
 
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.decode import bytes_per_vector
-from vdbcluster.adapters.milvus.key_ranges import KeyRange, cut
+from vdbcluster.adapters.milvus.key_ranges import KeyRange
 from vdbcluster.adapters.milvus.source import PAGE_BYTES, MilvusSource, Selection
 from vdbcluster.adapters.npz import flat, whole
 from vdbcluster.errors import VdbclusterError
@@ -89,7 +89,8 @@ class ShardedSource(MilvusSource):
 
     def pages(self) -> Iterator[VectorPage]:
         """See ``ports.VectorSource``; a page is a piece. Raises what a worker's reading raises."""
-        ranges = self._ranges()
+        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, bytes_per_vector(self.vector))))
+        ranges = self.ranges(rows)
         reading = self._begun(ranges)
         try:
             while (wave := reading.taken()).ranges:
@@ -97,11 +98,6 @@ class ShardedSource(MilvusSource):
                 yield from wave.pages()
         finally:
             reading.stop()
-
-    def _ranges(self) -> Iterator[KeyRange]:
-        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, bytes_per_vector(self.vector))))
-        for partition, pages in self.keys_by_partition():
-            yield from cut(partition, pages, rows)
 
     def _begun(self, ranges: Iterator[KeyRange]) -> _Reading:
         return _Reading(self._readers, ranges, self.found.identity)

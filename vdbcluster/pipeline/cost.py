@@ -15,8 +15,9 @@ of itself. Memory and disk are in ``pipeline.needs``.
 Where the shapes come from: rows are read and written in pages, so n; a search of a server costs a
 call's share, so n, and a scan of a fixed share of the cells of a segment of bounded size, so n
 times the number of segments, n^2, until cells are chosen (IVF), or n log n (graphs); here every
-pair is compared, n^2, or rows are put into cells, n^1.5, and a bounded number scanned, n; the audit
-compares a sample with all rows; sorting edges gives n k log n, smoothing n k for each coordinate.
+pair is compared, n^2, and the nearest ranked, n k, or rows are put into cells, n^1.5, and a bounded
+number scanned, n; the audit compares a sample with all rows; sorting edges gives n k log n,
+smoothing n k for each coordinate.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ PAUSE, SHARE = 0.5, 0.05
 class Load:
     """What a run is asked to do. ``walks``: coordinates of spectral smoothing, 0 without it;
     ``resamples`` for stability; ``audited``: rows whose neighbours are searched once more;
-    ``rewrites``: rows are written back as a whole, with their vectors.
+    ``lite``: they are read from Milvus Lite; ``rewrites``: rows are written back as a whole, with
+    their vectors.
     """
 
     n_rows: int
@@ -53,6 +55,7 @@ class Load:
     workers: int = 1
     resamples: int = 5
     audited: int = 200
+    lite: bool = False
     rewrites: bool = False
 
     @property
@@ -82,8 +85,24 @@ def _rows(load: Load) -> float:
     return float(load.n_rows)
 
 
-def _values(load: Load) -> float:
-    return load.values
+def _served(load: Load) -> float:
+    return 0.0 if load.lite else 1.0
+
+
+def _served_rows(load: Load) -> float:
+    return 0.0 if load.lite else float(load.n_rows)
+
+
+def _served_values(load: Load) -> float:
+    return 0.0 if load.lite else load.values
+
+
+def _lite_rows(load: Load) -> float:
+    return float(load.n_rows) if load.lite else 0.0
+
+
+def _lite_values(load: Load) -> float:
+    return load.values if load.lite else 0.0
 
 
 def _sorted_edges(load: Load) -> float:
@@ -100,6 +119,10 @@ def _walked_edges(load: Load) -> float:
 
 def _resampled_edges(load: Load) -> float:
     return load.resamples * _sorted_edges(load)
+
+
+def _audited(load: Load) -> float:
+    return float(min(load.audited, load.n_rows)) * load.n_neighbors * load.dim
 
 
 def _audited_pairs(load: Load) -> float:
@@ -135,6 +158,10 @@ def _pairs(load: Load) -> float:
     return load.values * load.n_rows if load.engine == "exact" else 0.0
 
 
+def _ranked(load: Load) -> float:
+    return load.edges * load.dim if load.engine == "exact" else 0.0
+
+
 def _index(load: Load) -> float:
     return float(load.dim) if load.engine == "local" else 0.0
 
@@ -149,7 +176,7 @@ def _put_into_cells(load: Load) -> float:
 
 SHAPES: dict[str, tuple[Term, ...]] = {
     "other": (_one, _rows),
-    "read": (_one, _rows, _values),
+    "read": (_served, _served_rows, _served_values, _lite_rows, _lite_values),
     "languages": (_one, _rows),
     "neighbors": (
         _one,
@@ -157,11 +184,12 @@ SHAPES: dict[str, tuple[Term, ...]] = {
         _scanned_cells,
         _walked_graph,
         _pairs,
+        _ranked,
         _index,
         _scanned_here,
         _put_into_cells,
     ),
-    "audit": (_audited_pairs, _audited_values),
+    "audit": (_audited, _audited_pairs, _audited_values),
     "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
     "stability": (_resampled_edges,),
     "plan": (_one, _rows),
@@ -180,23 +208,28 @@ HERE = ("audit", "cluster", "stability", "plan")
 
 SMOOTHING = (1.1, 1.4e-8)
 """Seconds of spectral smoothing: whatever there is, and for each edge and coordinate."""
+RANKED = 3.9e-9
+"""Seconds for one value of a row that an exact search proposes and measures."""
+LITE_READ = (7.0e-5, 3.3e-7)
+REWRITTEN = (4.0e-4, 4.7e-7)
+"""Milvus Lite: seconds for a row and for each of its values, as read, and as written once more."""
 RATES: Rates = {
     "other": (6.1, 9.1e-6),
-    "read": (0.9, 3.0e-5, 7.0e-8),
+    "read": (0.3, 6.5e-6, 1.0e-7, *LITE_READ),
     "languages": (3.1, 3.0e-6),
-    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 4.4e-11, 0.04, 1.1e-7, 5.2e-10),
-    "audit": (5.0e-9, 8.0e-11),
+    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.04, 1.1e-7, 5.2e-10),
+    "audit": (RANKED, 5.0e-9, 8.0e-11),
     "cluster": (0.0, 1.6e-8, *SMOOTHING),
     "stability": (1.3e-8,),
     "plan": (0.3, 7.7e-6),
-    "write": (0.1, 6.4e-5, 9.0e-5, 9.0e-7),
+    "write": (0.1, 5.0e-5, *REWRITTEN),
     "catalogue": (0.5, 0.0),
 }
 """Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options
 "--neighbors local"``: Milvus 2.3.5 on the same machine, 384 dimensions, labels into a side
-collection. By rule of thumb, from runs of ``scripts/bench_estimate`` beside other work: what
-dimensions cost in reading and auditing, searches of every pair and of a server, rows that are
-rewritten in Milvus Lite, and ``SMOOTHING``, which ``--methods auto`` would fit.
+collection; ``SMOOTHING`` by ``--methods auto``. By rule of thumb, from runs of
+``scripts/bench_estimate``: Milvus Lite, what dimensions cost in reading and auditing, and searches
+of every pair and of a server.
 """
 
 
@@ -296,6 +329,11 @@ def foretold(load: Load, timed: Mapping[str, float], rates: Rates = RATES) -> di
     """
     found = seconds(load, calibrated(rates, load, timed)) | dict(timed)
     return {stage: found[stage] for stage in TOLD if found.get(stage, 0.0) > 0}
+
+
+def auditing(load: Load, sample: Load, seconds_of: float, rates: Rates = RATES) -> float:
+    """Seconds of the audit of ``load`` where that of ``sample`` took ``seconds_of``."""
+    return seconds_of * seconds(load, rates)["audit"] / seconds(sample, rates)["audit"]
 
 
 def searching(load: Load, sample: Load, a_row: float, rates: Rates = RATES) -> float:

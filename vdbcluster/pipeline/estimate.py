@@ -19,18 +19,19 @@ from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.inspection import Estimate
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.cost import Engine, Load, foretold, searching
+from vdbcluster.pipeline.cost import Engine, Load, auditing, foretold, searching
 from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, likely_walks, memory_bytes, worker_bytes
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import NeighborSearch, VectorSource
 
-SAMPLE, SAMPLED_HERE = 200, 1000
-"""Rows that are searched; here what each search takes by itself must not tell."""
+SAMPLE, SAMPLED_HERE = 200, 4096
+"""Rows that are searched; here as many at once as a search takes, which goes through all others
+whatever it is asked."""
 COMPARED = 20_000
 """Few enough for every pair, so that no index has to be built."""
 AUDITED_AMONG = 5000
-TIMES = 5
+TIMES, TIMES_HERE = 5, 2
 WARM = 10
 """Rows that are searched before the clock: threads start, a server finds what it needs."""
 
@@ -53,6 +54,7 @@ def load_of(
         workers=max(1, settings.scale.workers),
         resamples=settings.cluster.resamples,
         audited=settings.neighbors.audit,
+        lite=lite,
         rewrites=lite or settings.write.way == "guarded-upsert",
     )
 
@@ -83,7 +85,8 @@ def time_sample(
         return 0, {}
     which = np.arange(min(SAMPLED_HERE if load.here else SAMPLE, fit))
     k = min(load.n_neighbors, fit - 1)
-    a_row = _a_row(lambda part: engine.search(part, k), np.array_split(which, TIMES))
+    parts = [which] * TIMES_HERE if load.here else np.array_split(which, TIMES)
+    a_row = _a_row(lambda part: engine.search(part, k), parts)
     sample = replace(load, workers=1)
     if load.here:
         sample = replace(sample, n_rows=fit, engine="exact")
@@ -104,7 +107,8 @@ def time_audit(points: Float32Array, load: Load, metric: str) -> dict[str, float
         return {}
     k = min(load.n_neighbors, len(few) - 1)
     a_row = _a_row(lambda part: exact_neighbors(few, part, k, metric), [which] * TIMES)
-    return {"audit": a_row * min(load.audited, load.n_rows) * load.n_rows / len(few)}
+    sample = replace(load, n_rows=len(few), n_neighbors=k, audited=len(which))
+    return {"audit": auditing(load, sample, a_row * len(which))}
 
 
 def _a_row(search: Callable[[Int64Array], object], parts: Sequence[Int64Array]) -> float:

@@ -31,6 +31,7 @@ from vdbcluster.adapters.milvus.expressions import (
     key_between,
     key_in,
 )
+from vdbcluster.adapters.milvus.key_ranges import KeyRange, cut
 from vdbcluster.adapters.milvus.profile import count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
 from vdbcluster.adapters.milvus.scalars import DYNAMIC, asked, check_fields, in_order
@@ -43,6 +44,13 @@ from vdbcluster.model.collection import CollectionProfile, KeyField, VectorField
 from vdbcluster.model.rows import VectorPage
 
 PAGE_BYTES = 16 * 1024 * 1024
+SEGMENT_BYTES = 512 << 20
+"""What a server puts into one segment unless told otherwise. Asked for the rows above some key,
+each segment reads a whole page, of which one is kept: pages cost what there are segments, and
+collections the square of that. Between two keys there is less to throw away (2.3.5, 1,000,000 rows
+in five segments: 46 s, and 39 s so)."""
+RANGE_PAGES = 4
+"""Of vectors between two keys that are read ahead."""
 _INT64_MAX = 2**63 - 1
 FEW = 4
 """Looking so many times fewer keys up is quicker than reading all rows of a collection."""
@@ -161,8 +169,21 @@ class MilvusSource:
     def pages(self) -> Iterator[VectorPage]:
         """All rows with a vector, partition by partition, keys ascending within each."""
         size = decode.bytes_per_vector(self._vector) + 16
-        for partition, rows in self._scan((self._vector.name,), size):
-            yield self._vector_page(rows, partition)
+        self._catch_up()
+        for part in self._read_by(size):
+            where = part.where(self._profile.key)
+            for rows in self._scan_partition(part.partition, (self._vector.name,), size, where):
+                yield self._vector_page(rows, part.partition)
+
+    def _read_by(self, size: int) -> Iterator[KeyRange]:
+        if self._connection.is_lite or self._profile.rows * size <= SEGMENT_BYTES:
+            return map(KeyRange, self._partitions())
+        return self.ranges(RANGE_PAGES * page_rows(size, self._page_bytes))
+
+    def ranges(self, rows: int) -> Iterator[KeyRange]:
+        """All there is in ranges of about ``rows`` keys, which come as keys are read."""
+        for partition, pages in self.keys_by_partition():
+            yield from cut(partition, pages, rows)
 
     def part(self, where: str, partition: str) -> Iterator[VectorPage]:
         """Those pages of a partition whose rows also satisfy ``where``."""

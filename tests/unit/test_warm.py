@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import json, numpy as np
 from vdbcluster.hierarchy import build, extract, is_compiled, warm_up
@@ -47,6 +49,7 @@ def _loaded(cache: str) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_loads_all_that_is_needed_and_compiles_nothing(tmp_path) -> None:
     first = _loaded(str(tmp_path))
     assert not any(first["warm"]), "an empty cache, and something was compiled"

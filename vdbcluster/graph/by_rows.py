@@ -28,13 +28,19 @@ _PARTS, _FEWEST, _MOST = 64, 1024, 16384
 
 
 class RowBlocks:
-    """``n`` rows in blocks; see ``row_blocks``."""
+    """``n`` rows in blocks; see ``row_blocks``. ``threads``: how many of them, at most, are worked
+    on at a time.
+    """
 
-    def __init__(self, n: int, pool: ThreadPoolExecutor | None) -> None:
-        self.n = n
+    def __init__(self, n: int, pool: ThreadPoolExecutor | None, threads: int = 1) -> None:
+        self.n, self.threads = n, threads
         self._pool = pool
         step = max(_FEWEST, min(_MOST, -(-n // _PARTS)))
         self._parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+    def of(self, n: int) -> RowBlocks:
+        """The same threads for another number of rows."""
+        return RowBlocks(n, self._pool, self.threads)
 
     def each(self, work: Callable[[slice], T]) -> list[T]:
         """What ``work`` gives for each block, in order."""
@@ -58,4 +64,4 @@ def row_blocks(n: int) -> Iterator[RowBlocks]:
         yield RowBlocks(n, None)
         return
     with ThreadPoolExecutor(threads, "rows") as pool:
-        yield RowBlocks(n, pool)
+        yield RowBlocks(n, pool, threads)

@@ -2,15 +2,17 @@
 
 In: ``NeighborGraph``, ``HdbscanParams``, further known pairs. Out: ``Hierarchy``.
 Promise: HDBSCAN on the infinity-padded matrix without the matrix, O(n k log n) in time, O(n k) in
-memory. ``ties="together"`` does not depend on the order of rows; ``ties="reference"`` with
-``join="inf"`` is bit for bit what hdbscan 0.8.43 makes of the dense, symmetrised matrix of the same
-pairs. What still is to be joined in a graph without any finite weight above 0 joins at infinity.
+memory; several threads, one result. ``ties="together"`` does not depend on the order of rows;
+``ties="reference"`` with ``join="inf"`` is bit for bit what hdbscan 0.8.43 makes of the dense,
+symmetrised matrix of the same pairs. What still is to be joined in a graph without any finite
+weight above 0 joins at infinity.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from vdbcluster.graph.by_rows import RowBlocks, row_blocks
 from vdbcluster.hierarchy import condense as condensing
 from vdbcluster.hierarchy import forest, linkage, reachability, selection
 from vdbcluster.hierarchy.jit import all_cached
@@ -49,10 +51,12 @@ def build(
         )
     if n < 2:
         return _without_pairs(n)
-    reach = mutual_reachability(graph, extra, min_samples, empty)
-    if params.ties == "reference":
-        return reference_hierarchy(reach, params)
-    return _hierarchy(reach, params)
+    with row_blocks(n) as blocks:
+        if params.ties == "reference":
+            reach = mutual_reachability(graph, extra, min_samples, blocks, empty)
+            return reference_hierarchy(reach, params)
+        core, tree = _forest(mutual_reachability(graph, extra, min_samples, blocks, empty), blocks)
+    return tree_of(tree.left, tree.right, tree.distances, core, params)
 
 
 def _check(graph: NeighborGraph, extra: ExtraEdges | None) -> None:
@@ -78,15 +82,18 @@ def is_compiled() -> bool:
     return all_cached(function for module in modules for function in module.KERNELS)
 
 
-def _hierarchy(reach: Reachability, params: HdbscanParams) -> Hierarchy:
-    left, right, weights = forest.spanning_forest(reach.indices, reach.weights)
-    core, extra = reach.core, reach.extra
-    del reach  # the pairs are spent: give their memory back before the trees need some
+def _forest(reach: Reachability, blocks: RowBlocks) -> tuple[Float32Array, ExtraEdges]:
+    """Core distances, and pairs that hold a minimum spanning forest.
+
+    Nobody else may hold ``reach``: the pairs are spent, and their memory is wanted for the trees.
+    """
+    left, right, weights = forest.spanning_forest(reach.indices, reach.weights, blocks)
+    extra = reach.extra
     if len(extra):
         left = np.concatenate((left, extra.left))
         right = np.concatenate((right, extra.right))
         weights = np.concatenate((weights, extra.distances))
-    return tree_of(left, right, weights, core, params)
+    return reach.core, ExtraEdges(left, right, weights)
 
 
 def tree_of(

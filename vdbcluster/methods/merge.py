@@ -27,7 +27,7 @@ from vdbcluster.model.arrays import Float64Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
-_BLOCK_ROWS = 65536
+_BLOCK_ROWS = 8192
 
 
 def merge(graph: NeighborGraph, clustering: Clustering, gain: float = 0.5) -> Clustering:

@@ -31,7 +31,7 @@ from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 ROUNDS = 20
-_BLOCK_ROWS = 65536
+_BLOCK_ROWS = 8192
 _ONE = 1 << 30
 """Weights are whole multiples of 2^-30: sums are exact, whatever their order."""
 
@@ -121,13 +121,9 @@ def _vote(
     graph: NeighborGraph, clustering: Clustering, noise: Int64Array
 ) -> tuple[Int64Array, Float64Array]:
     """Cluster and confidence of each row of noise; -1 and 0 where the vote does not reach."""
-    weight = np.empty((len(noise), graph.n_neighbors), np.int32)
-    for start in range(0, len(noise), _BLOCK_ROWS):
-        rows = noise[start : start + _BLOCK_ROWS]
-        weight[start : start + len(rows)] = weights(graph.distances[rows], graph.metric)
     found = _rounds(
         graph.indices[noise],
-        weight,
+        _weights_of(graph, noise),
         noise,
         clustering.labels,
         clustering.n_clusters,
@@ -136,6 +132,15 @@ def _vote(
     labels = clustering.labels.copy()
     labels[noise] = found
     return majority(graph, labels, noise, clustering.n_clusters)
+
+
+def _weights_of(graph: NeighborGraph, rows: Int64Array) -> Int32Array:
+    """``weights`` of the neighbours of some rows, ``(m, k)``."""
+    found = np.empty((len(rows), graph.n_neighbors), np.int32)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        some = slice(start, start + _BLOCK_ROWS)
+        found[some] = weights(graph.distances[rows[some]], graph.metric)
+    return found
 
 
 def _least_kept(confidence: Float64Array, spare: int) -> float:

@@ -17,37 +17,52 @@ anew): libraries and compiled code, which make up nearly all of it below 10,000 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vdbcluster.graph.coordinates import coordinates_for
+from vdbcluster.graph.coordinates import FEWEST, MOST, MOST_VALUES, coordinates_for
 from vdbcluster.pipeline.room import Room
 
 MIB = 1 << 20
 LIBRARIES: Mapping[str, int] = {
-    "read": 135 * MIB,
-    "neighbors": 143 * MIB,
-    "audit": 160 * MIB,
-    "cluster": 172 * MIB,
-    "stability": 172 * MIB,
-    "plan": 178 * MIB,
-    "write": 178 * MIB,
+    "read": 105 * MIB,
+    "neighbors": 110 * MIB,
+    "audit": 152 * MIB,
+    "cluster": 156 * MIB,
+    "stability": 156 * MIB,
+    "plan": 158 * MIB,
+    "write": 158 * MIB,
 }
 """In use by each stage beside what rows take."""
 EMBEDDED, EMBEDDED_READ = 38 * MIB, 8.5
 """Milvus Lite in our own process: by itself, and how many times the vectors once they are read."""
-EMBEDDED_BATCH, EMBEDDED_WRITE = 27 * MIB // 2, 17
-"""Vectors that are written anew with their labels before it flushes them, and how many times."""
-PAGE, PAGES_READ, PAGES_LEFT = 16 * MIB, 5, 3
+EMBEDDED_FLUSH, EMBEDDED_BATCH, EMBEDDED_WRITE = 45 * MIB, 27 * MIB // 2, 17
+"""What it takes to flush; vectors that are written anew with their labels before it does, and how
+many times."""
+PAGE, PAGE_ROWS, PAGES_READ, PAGES_LEFT = 16 * MIB, 16384, 5, 2
 """A page as it comes, as the client holds it, as it is decoded; and what the heap keeps of it."""
 BLOCK_ROWS = 4096
 """Rows of a block of exact search; see ``graph.exact``."""
-SEARCH_BLOCK = 96 * MIB
-"""Proposals of a local index while they are ranked."""
-GRAPH_BLOCK = 65536
-"""Rows of a block of an edge by edge stage."""
+SEARCH_BLOCK, SEARCH_LEFT = 96 * MIB, 40 * MIB
+"""Proposals of a local index while they are ranked; and what the heap keeps of them."""
+GRAPH_BLOCK, BLOCK_EDGE = 8192, 60
+"""Rows of a block of an edge by edge stage, and bytes for each edge of it: ``methods.merge``."""
+BOTH_ENDS = 1.5
+"""Edges seen from both of their ends, beside those of the graph, if rows find each other on half of
+them; see ``graph.walks``."""
 ROW, ROW_PLANNED, TEXT_KEY = 60, 330, 140
 """Bytes a row: keys, partitions, labels and trees; labels as planned beside those stored; a key
 that is a text."""
+SENT_ROW, SENT_ROWS = 4096, 8192
+"""Bytes a row on its way to the database, and how many are at a time."""
+FOREST_ROW, TREE_ROW = 90, 150
+"""Bytes a row of the spanning forest while it is found, beside the edges; and of the trees and
+scores that are made of it, once the edges are spent."""
+SAMPLED_ROW = 40
+"""Bytes a row: which rows are in a sample, where, and their labels."""
+COLUMNS, SPARE_COLUMNS = 32, 24
+"""Of a block in spectral smoothing, and about so many more than coordinates; see
+``graph.chebyshev``, which would load the compiler.
+"""
 FILED_ROW = 75
 """Bytes a row in the record of a run: keys, labels before and after, what later rows are judged by,
 fingerprints."""
@@ -104,20 +119,21 @@ def memory_bytes(job: Job, room: Room) -> dict[str, int]:
     smoothed = _pair(job, room) if job.walks else 0
     with_graph = _points(job, room) + _pair(job, room)
     kept = with_graph + smoothed
-    reading = min(job.vectors, PAGE) * (PAGES_READ - PAGES_LEFT)
     own = {
-        "read": reading,
+        "read": _page(job) * (PAGES_READ - PAGES_LEFT),
         "neighbors": with_graph + _searching(job, room),
         "audit": with_graph + _exact_block(job, 256),
-        "cluster": with_graph + max(_smoothing(job), smoothed + _pair(job, room) + _hierarchy(job)),
+        "cluster": with_graph + max(_smoothing(job), smoothed + _hierarchy(job, _pair(job, room))),
         "stability": kept + _sampling(job, room),
         "plan": kept + ROW_PLANNED * job.n_rows,
-        "write": ROW_PLANNED * job.n_rows,
+        "write": ROW_PLANNED * job.n_rows + SENT_ROW * min(job.n_rows, SENT_ROWS),
     }
+    if job.local and job.index:
+        own = {s: held + SEARCH_LEFT * (s not in ("read", "neighbors")) for s, held in own.items()}
     if job.embedded:
         served = EMBEDDED + round(EMBEDDED_READ * job.vectors)
         own = {stage: held + served for stage, held in own.items()}
-        own["write"] += EMBEDDED_WRITE * min(job.vectors, EMBEDDED_BATCH)
+        own["write"] += EMBEDDED_FLUSH + EMBEDDED_WRITE * min(job.vectors, EMBEDDED_BATCH)
     if not job.resamples:
         del own["stability"]
     return {stage: base[stage] + held for stage, held in own.items()}
@@ -133,7 +149,7 @@ def worker_bytes(job: Job, room: Room) -> int:
     if not job.workers:
         return 0
     rows = min(job.n_rows, WORKER_ROWS)
-    reading = min(2 * job.vectors, WORKER_READS) + min(job.vectors, PAGE) * PAGES_READ
+    reading = min(2 * job.vectors, WORKER_READS) + _page(job) * PAGES_READ
     searching = _searching(job, room) + 8 * rows * job.n_neighbors
     return WORKER + max(reading, searching, MERGED_ROW * job.n_rows)
 
@@ -163,7 +179,11 @@ def _always(job: Job, room: Room) -> int:
     """What is there from reading to the end."""
     keys = TEXT_KEY * job.n_rows if job.text_keys else 0
     vectors = job.vectors if room.holds(job.vectors) else 0
-    return vectors + min(job.vectors, PAGE) * PAGES_LEFT + ROW * job.n_rows + keys
+    return vectors + _page(job) * PAGES_LEFT + ROW * job.n_rows + keys
+
+
+def _page(job: Job) -> int:
+    return min(job.vectors, PAGE, 4 * job.dim * PAGE_ROWS)
 
 
 def _points(job: Job, room: Room) -> int:
@@ -184,32 +204,41 @@ def _searching(job: Job, room: Room) -> int:
 
 
 def _exact_block(job: Job, queries: int) -> int:
+    """Values of a block while those of the one before are there, vectors, proposals."""
     base, asked = min(job.n_rows, BLOCK_ROWS), min(job.n_rows, queries)
-    return 4 * base * asked + (base + asked) * 12 * job.dim + asked * 60 * (job.n_neighbors + 17)
+    values = 4 * asked * min(job.n_rows, 2 * base)
+    return values + (base + asked) * 12 * job.dim + asked * 60 * (job.n_neighbors + 17)
 
 
 def _smoothing(job: Job) -> int:
-    """Edges seen from both ends while they are sorted, or coordinates beside them; see
-    ``graph.spectral``.
+    """The walks: edges seen from both ends while they are put in order; then, beside them, blocks
+    of columns, the coordinates as they are looked for, and those that are found.
     """
     if not job.walks:
         return 0
-    sorted_out = 20 * job.edges
-    walked = 11 * job.edges + 4 * job.n_rows * (job.walks + 20 + 4 * min(32, job.walks + 20))
-    return max(sorted_out, walked)
+    edges = round(5 * BOTH_ENDS * job.edges)
+    looked_for = min(MOST * job.n_rows, max(FEWEST * job.n_rows, MOST_VALUES))
+    looked_for = 4 * (looked_for + SPARE_COLUMNS * job.n_rows)
+    block = 4 * COLUMNS * job.n_rows
+    put_in_order = 2 * edges + 2 * block + ROW * job.n_rows
+    return max(put_in_order, edges + looked_for + max(3 * block, 4 * job.walks * job.n_rows))
+
+
+def _hierarchy(job: Job, copied: int) -> int:
+    """The copy of the edges that is worked on, then what is made of it, then who is near noise."""
+    return max(copied + FOREST_ROW * job.n_rows, TREE_ROW * job.n_rows + _links(job))
 
 
 def _links(job: Job) -> int:
-    """Edges of noise, from both ends and weighted, if half of the rows are noise."""
-    return 8 * job.edges if job.soft else 0
-
-
-def _hierarchy(job: Job) -> int:
-    return 100 * job.n_rows + _links(job)
+    """Edges of noise, from both ends or weighted, if half of the rows are noise; and a block of
+    edges between clusters.
+    """
+    block = BLOCK_EDGE * min(job.n_rows, GRAPH_BLOCK) * job.n_neighbors
+    return 4 * job.edges + block if job.soft else 0
 
 
 def _sampling(job: Job, room: Room) -> int:
-    """A sample of the graph: a block of edges on the way to it, then the copy that is worked on."""
-    block = 40 * min(job.n_rows, GRAPH_BLOCK) * job.n_neighbors
+    """The graph of a sample, and what is made of it; places and labels of all rows."""
+    part = replace(job, n_rows=job.n_rows * 4 // 5)
     sample = _pair(job, room) * 4 // 5
-    return sample + max(block, sample + _hierarchy(job))
+    return sample + _hierarchy(part, sample) + SAMPLED_ROW * job.n_rows

@@ -1,0 +1,78 @@
+"""The engine by several threads: what they find does not depend on how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from threadpoolctl import threadpool_limits
+
+from tests.unit.engine_graphs import enough, graphs, parameters
+from tests.unit.engine_oracles import definition
+from tests.unit.test_engine_together import assert_same, cluster
+from vdbcluster.graph import by_rows
+from vdbcluster.hierarchy import build
+from vdbcluster.model.hierarchy import Hierarchy
+from vdbcluster.model.neighbors import PADDING, NeighborGraph
+from vdbcluster.model.params import HdbscanParams
+
+KEPT = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_rows, "_FEWEST", 3)
+    monkeypatch.setattr(by_rows, "_MOST", 3)
+
+
+@KEPT
+@given(graphs(), parameters() | parameters(join="inf"))
+def test_blocks_of_three_rows_equal_the_definition(
+    tiny_blocks: None, graph: NeighborGraph, params: HdbscanParams
+) -> None:
+    assume(enough(graph, params))
+    with threadpool_limits(limits=3):
+        assert_same(cluster(graph, params), definition(graph, params))
+
+
+@KEPT
+@given(graphs(), parameters())
+def test_every_edge_is_that_of_one_thread(
+    tiny_blocks: None, graph: NeighborGraph, params: HdbscanParams
+) -> None:
+    assume(enough(graph, params))
+    assert_equal(graph, params)
+
+
+@pytest.mark.parametrize("kind", ["ties", "as they come"])
+def test_many_rows(kind: str) -> None:
+    """Of an approximate search, whose pairs are of one side or of both, near one another or not."""
+    n, k = 30_000, 12
+    lots = np.random.default_rng(0)
+    near = np.arange(n)[:, None] + lots.integers(1, 40, (n, k)) * lots.choice([-1, 1], (n, k))
+    far = lots.integers(0, n, (n, k))
+    indices = np.where(lots.random((n, k)) < 0.9, near % n, far).astype(np.int32)
+    distances = lots.integers(1, 9, (n, k)) if kind == "ties" else lots.random((n, k))
+    indices[(indices == np.arange(n)[:, None]) | (lots.random((n, k)) < 0.02)] = PADDING
+    distances = np.where(indices == PADDING, np.inf, distances).astype(np.float32)
+    order = np.argsort(distances, axis=1, kind="stable")
+    lists = (np.take_along_axis(array, order, axis=1) for array in (indices, distances))
+    assert_equal(NeighborGraph(*lists, "euclidean"), HdbscanParams())
+
+
+def assert_equal(graph: NeighborGraph, params: HdbscanParams) -> None:
+    alone, together = built(graph, params, 1), built(graph, params, 3)
+    np.testing.assert_array_equal(alone.core_distances, together.core_distances)
+    for part in ("spanning_tree", "condensed_tree"):
+        pairs = zip(astuple(getattr(alone, part)), astuple(getattr(together, part)), strict=True)
+        for one, other in pairs:
+            np.testing.assert_array_equal(one, other)
+
+
+def built(graph: NeighborGraph, params: HdbscanParams, threads: int) -> Hierarchy:
+    with threadpool_limits(limits=threads):
+        return build(graph, params)

@@ -16,10 +16,8 @@ own question later.
 from __future__ import annotations
 
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import openai
 
@@ -27,6 +25,7 @@ from vdbcluster.adapters.chat.answer import Completion, checked_text, read_compl
 from vdbcluster.adapters.chat.dialect import Dialect, first_dialect, request, texts
 from vdbcluster.adapters.endpoint.address import checked_address, checked_key
 from vdbcluster.adapters.endpoint.calls import Calls, Patience, Words
+from vdbcluster.adapters.endpoint.last_out import LastOut
 from vdbcluster.adapters.endpoint.ledger import Bill, Budget, Ledger, Tokens
 from vdbcluster.adapters.endpoint.tokens import TokenEstimate, ceiling
 from vdbcluster.adapters.endpoint.trouble import (
@@ -43,8 +42,6 @@ from vdbcluster.ports.chat import Answer, ChatUsage, NoAnswerError, Question
 ADDRESS_FLAG = "--chat-base-url"
 CONNECT = 15.0
 """Seconds for a connection; an answer may take longer."""
-GRACE = 1.0
-"""Seconds that closing waits for requests under way, which a new connection may belong to."""
 AROUND = 24
 """Tokens that a server may put around the messages by itself."""
 
@@ -71,6 +68,7 @@ class OpenAIChat:
             timeout=openai.Timeout(settings.timeout, connect=min(CONNECT, settings.timeout)),
             max_retries=0,
         )
+        self._door = LastOut(self._client.close)
         self._estimate = TokenEstimate()
         self._ledger = Ledger(_budget(settings))
         words = Words(f"asking {self.description}", "--chat-model", ADDRESS_FLAG)
@@ -108,7 +106,7 @@ class OpenAIChat:
     def ask(self, question: Question) -> Answer:
         """See ``ports.Chat``."""
         try:
-            with self._slots:
+            with self._slots, self._door:
                 return self._ask(question)
         except (NoAnswerError, BudgetError):
             raise
@@ -117,24 +115,9 @@ class OpenAIChat:
             raise
 
     def close(self) -> None:
-        """See ``ports.Chat``; a request that is under way for longer ends with its time-out."""
+        """See ``ports.Chat``; a request under way ends with its answer or its time-out."""
         self._calls.stop(BackendError("asking was ended"))
-        with self._all_slots():  # a client that is closed while one connects would leave a socket
-            self._client.close()
-
-    @contextmanager
-    def _all_slots(self) -> Iterator[None]:
-        """Every slot that is free within ``GRACE`` seconds."""
-        until, taken = time.monotonic() + GRACE, 0
-        while taken < self._settings.concurrency and self._slots.acquire(
-            timeout=max(0.0, until - time.monotonic())
-        ):
-            taken += 1
-        try:
-            yield
-        finally:
-            for _ in range(taken):
-                self._slots.release()
+        self._door.close()
 
     def _ask(self, question: Question) -> Answer:
         try:

@@ -29,6 +29,7 @@ from vdbcluster.adapters.embedding.counts import Counts
 from vdbcluster.adapters.embedding.pieces import Outcome, Piece, joined, pieces, shortened, smaller
 from vdbcluster.adapters.endpoint.address import checked_address, checked_key
 from vdbcluster.adapters.endpoint.calls import Calls, Patience, Words
+from vdbcluster.adapters.endpoint.last_out import LastOut
 from vdbcluster.adapters.endpoint.ledger import Bill, Budget, Ledger, Tokens
 from vdbcluster.adapters.endpoint.tokens import TokenEstimate, plain
 from vdbcluster.adapters.endpoint.trouble import WrongAnswerError, never_sent, said, too_large
@@ -68,6 +69,7 @@ class OpenAIEmbedder:
             timeout=settings.timeout,
             max_retries=0,
         )
+        self._door = LastOut(self._client.close)
         self._estimate = TokenEstimate()
         self._ledger = Ledger(
             Budget(settings.price, max_tokens=settings.max_tokens, max_cost=settings.max_cost)
@@ -97,7 +99,8 @@ class OpenAIEmbedder:
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """See ``ports.Embedder``; all answers must have the dimension of the first."""
         try:
-            return self._embed(texts)
+            with self._door:
+                return self._embed(texts)
         except (TextsRefusedError, BudgetError):
             raise
         except VdbclusterError as error:
@@ -105,9 +108,9 @@ class OpenAIEmbedder:
             raise
 
     def close(self) -> None:
-        """See ``ports.Embedder``."""
+        """See ``ports.Embedder``; a request under way ends with its answer or its time-out."""
         self._calls.stop(BackendError("embedding was ended"))
-        self._client.close()
+        self._door.close()
 
     def _embed(self, texts: Sequence[str]) -> Float32Array:
         faults = {index: why for index, text in enumerate(texts) if (why := unfit(text))}

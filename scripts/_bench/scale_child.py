@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-MIN_CLUSTER_SIZE, MIN_SAMPLES, K = 15, 5, 50
+MIN_CLUSTER_SIZE, MIN_SAMPLES, K, FEW = 15, 5, 50, 16
 
 
 def evoc(vectors: Any) -> Any:
@@ -31,11 +31,11 @@ def fast_hdbscan(vectors: Any) -> Any:
     return HDBSCAN(min_cluster_size=MIN_CLUSTER_SIZE, min_samples=MIN_SAMPLES).fit_predict(vectors)
 
 
-def vdbcluster(method: str) -> Callable[[Any], Any]:
+def vdbcluster(method: str, n_neighbors: int = K) -> Callable[[Any], Any]:
     def run(vectors: Any) -> Any:
         import vdbcluster as ours
 
-        graph = ours.neighbors(vectors, n_neighbors=K, metric="chord")
+        graph = ours.neighbors(vectors, n_neighbors=n_neighbors, metric="chord")
         return ours.cluster(graph, method=method).labels
 
     return run
@@ -43,6 +43,7 @@ def vdbcluster(method: str) -> Callable[[Any], Any]:
 
 WHO: dict[str, Callable[[Any], Any]] = {
     "vdbcluster hdbscan": vdbcluster("hdbscan"),
+    "vdbcluster hdbscan, 16 neighbours": vdbcluster("hdbscan", FEW),
     "vdbcluster auto": vdbcluster("auto"),
     "EVoC": evoc,
     "fast_hdbscan": fast_hdbscan,

@@ -12,9 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.data import embeddings
+from tests.stand_in_cuvs import Cuvs, play
 from tests.stand_in_gpu import StandIn
+from vdbcluster.adapters import gpu_graph
+from vdbcluster.adapters.gpu_graph import GraphNeighbors
 from vdbcluster.adapters.gpu_neighbors import Gpu, GpuNeighbors
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
+from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.errors import UsageError
 from vdbcluster.graph.distance import METRICS, ON_BITS, prepare
@@ -52,11 +56,27 @@ def make_gpu(rows: NDArray[np.float32], metric: str, **settings: int) -> GpuNeig
     return GpuNeighbors(rows, metric, gpu=gpu, threads=settings.get("threads", 0))
 
 
+def make_graph(rows: NDArray[np.float32], metric: str, **settings: int) -> GraphNeighbors:
+    """From some hundred rows on a stand-in for cuVS builds a graph."""
+    return GraphNeighbors(
+        rows,
+        metric,
+        empty=np.empty,
+        host_bytes=1 << 30,
+        target_recall=0.9,
+        observer=QuietObserver(),
+        gpu=Gpu(StandIn(), "stand-in", 4 << 20),
+        **settings,
+    )
+
+
 @pytest.fixture(
-    params=[make_exact, make_approximate, make_parts, make_opened, make_gpu],
-    ids=["exact", "approximate", "parts", "opened", "gpu"],
+    params=[make_exact, make_approximate, make_parts, make_opened, make_gpu, make_graph],
+    ids=["exact", "approximate", "parts", "opened", "gpu", "graph"],
 )
-def make(request: pytest.FixtureRequest) -> Make:
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Make:
+    play(monkeypatch, Cuvs())
+    monkeypatch.setattr(gpu_graph, "_LONG", 2.0 * 100**2 * 256)
     return request.param  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,6 @@
-"""The whole job with ``--neighbors gpu``; numpy plays the GPU, see ``tests.stand_in_gpu``."""
+"""The whole job with ``--neighbors gpu``; numpy plays the GPU, see ``tests.stand_in_gpu``, and
+another stand-in plays cuVS.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import pytest
 
 from tests.backends import Backend
 from tests.integration.labelled import ROWS, fill_labelled
+from tests.stand_in_cuvs import Cuvs, play
 from tests.stand_in_gpu import FakeCupy
+from vdbcluster.adapters import gpu_graph
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.settings import ClusterSettings, NeighborSettings, RunSettings, Settings
@@ -60,6 +64,31 @@ def test_inspect_says_which_and_why(
     assert found.neighbors.startswith(
         "gpu, euclidean: embedded Milvus searches by brute force; a GPU"
     )
+
+
+def test_a_graph_is_built_where_every_pair_takes_long(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = run_job(settings_for(docs, "local", tmp_path), QUIET, dry_run=True)
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    monkeypatch.setattr(gpu_graph, "_LONG", 0)
+    cuvs, settings = play(monkeypatch, Cuvs()), settings_for(docs, "gpu", tmp_path)
+    found = inspect_collection(settings, QUIET)
+    assert "it was asked for; cuVS builds a graph of so many rows" in found.neighbors
+    assert "the neighbours' time is told for every pair, on the GPU" in found.remarks
+    cuvs.built.clear()
+    graph = run_job(settings, QUIET, dry_run=True)
+    assert [n for n, _ in cuvs.built] == [ROWS]
+    facts = graph.facts["neighbors"]
+    assert facts["engine"] == "Card 7, cuVS graph by NN-descent, ranked by exact distance"
+    assert facts["exact"] is False
+    assert [c.size for c in graph.clusters] == [c.size for c in pairs.clusters]
+    certified = settings.model_copy(
+        update={"cluster": settings.cluster.model_copy(update={"certify": True})}
+    )
+    cuvs.built.clear()
+    facts = run_job(certified, QUIET, dry_run=True).facts["neighbors"]
+    assert (facts["engine"], facts["exact"], cuvs.built) == ("Card 7, every pair, exact", True, [])
 
 
 def test_without_a_gpu_nothing_is_read(

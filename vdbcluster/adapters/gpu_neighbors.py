@@ -6,8 +6,8 @@ only proposes and ``graph.measure`` decides; memory of the GPU is bounded by wha
 GPU can be used, one line says why.
 
 CuPy is an extra, imported when a GPU is looked for. Not yet run on a GPU: the tests let numpy, as
-strict as CuPy about what lies on which side, play one, and hold the names against CuPy's own. cuVS
-(graphs by NN-descent, approximate) is left out, since it could not be tried at all.
+strict as CuPy about what lies on which side, play one, and hold the names against CuPy's own. For
+rows so many that every pair takes long there is ``gpu_graph``.
 """
 
 from __future__ import annotations
@@ -84,8 +84,13 @@ class GpuNeighbors:
         self._threads = threads or None
 
     @property
+    def name(self) -> str:
+        """Of the GPU."""
+        return self._gpu.name
+
+    @property
     def description(self) -> str:
-        return f"{self._gpu.name}, every pair, exact"
+        return f"{self.name}, every pair, exact"
 
     @property
     def metric(self) -> str:

@@ -66,8 +66,9 @@ class NeighborSettings(Section):
     engine: Literal["auto", "milvus", "local", "gpu"] = setting(
         "auto",
         "Who searches: milvus (ANN search on the server), local (faiss on the streamed vectors), "
-        "gpu (every pair of them, exact), auto (milvus where it has an ANN index, else gpu for "
-        "many rows where there is one, else local).",
+        "gpu (every pair of them, exact; of millions a graph, if cuVS is installed; not tried on a "
+        "GPU yet), auto (milvus where it has an ANN index, else gpu for many rows where there is "
+        "one, else local).",
         "--neighbors",
     )
     n_neighbors: Annotated[int, Field(ge=1, le=MAX_NEIGHBORS)] | Auto = setting(

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from vdbcluster.adapters.gpu_graph import GraphNeighbors
 from vdbcluster.adapters.gpu_neighbors import GpuNeighbors
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.leased import LeasedSink
@@ -121,14 +122,26 @@ class Bench:
     def search(self, rows: Rows, points: Float32Array) -> NeighborSearch:
         """The engine that was chosen, over these rows."""
         neighbors, metric = self.settings.neighbors, self.choice.metric
+        exact = self.settings.cluster.certify
+        target = 1.0 if exact else TARGET_RECALL[neighbors.effort]
+        if self.choice.graph:
+            return GraphNeighbors(
+                points,
+                metric,
+                empty=room_of(self.settings).empty,
+                host_bytes=self._memory() // 2,
+                target_recall=target,
+                observer=self.observer,
+                threads=neighbors.concurrency,
+                seed=self.settings.run.seed,
+            )
         if self.choice.engine == "gpu":
             return GpuNeighbors(points, metric, threads=neighbors.concurrency)
         if self.choice.engine == "local":
-            exact = self.settings.cluster.certify
             return LocalNeighbors(
                 points,
                 metric,
-                target_recall=1.0 if exact else TARGET_RECALL[neighbors.effort],
+                target_recall=target,
                 memory_bytes=room_of(self.settings).memory_bytes,
                 threads=neighbors.concurrency,
                 seed=self.settings.run.seed,
@@ -136,6 +149,11 @@ class Bench:
                 observer=self.observer,
             )
         return MilvusNeighbors(self.connection, self.source, rows, search_settings(neighbors))
+
+    def _memory(self) -> int:
+        """What this process may take: by the settings, else what is free."""
+        limit = self.settings.scale.memory_limit
+        return ThisMachine().free_memory() or 0 if limit == "auto" else limit
 
     def among(self, points: Float32Array) -> NeighborSearch:
         """Search on this machine among some rows by themselves."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from vdbcluster.adapters.gpu_graph import has_cuvs, takes_long
 from vdbcluster.adapters.gpu_neighbors import INSTALL, why_no_gpu
 from vdbcluster.adapters.local_neighbors import EXACT_ROWS
 from vdbcluster.adapters.milvus.effort import ann_index
@@ -52,11 +53,15 @@ def unfinished_index(vector: VectorField) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``reason`` completes the sentence "the engine is used because ..."."""
+    """``reason`` completes the sentence "the engine is used because ...".
+
+    ``graph``: a GPU is to build a graph rather than to compare every pair, if it can.
+    """
 
     metric: str
     engine: Literal["milvus", "local", "gpu"]
     reason: str
+    graph: bool = False
 
     @property
     def local(self) -> bool:
@@ -69,11 +74,12 @@ def choose(
     vector: VectorField,
     settings: NeighborSettings,
     no_gpu: Callable[[], str] = why_no_gpu,
+    graphs: Callable[[], bool] = has_cuvs,
 ) -> Choice:
     """Decide; raises ``UsageError`` if the settings contradict the field or its index.
 
     And if the collection is one of our own, whose vectors mean nothing. ``no_gpu`` looks for a GPU,
-    and says in a line why there is none.
+    and says in a line why there is none; ``graphs`` tells whether one could build a graph.
     """
     if purpose := own_purpose(profile):
         raise UsageError(
@@ -86,7 +92,7 @@ def choose(
     if settings.engine == "gpu":
         if told := no_gpu():
             raise UsageError(f"--neighbors gpu: {told}; or pass --neighbors local")
-        return Choice(metric, "gpu", "it was asked for")
+        return _on_gpu(profile, vector, metric, "it was asked for", graphs)
     if settings.engine == "milvus":
         if vector.index is None:
             raise UsageError(
@@ -100,20 +106,39 @@ def choose(
             )
         return Choice(metric, "milvus", "it was asked for")
     if why_not:
-        return _here(profile, metric, why_not, no_gpu)
+        return _here(profile, vector, metric, why_not, no_gpu, graphs)
     return Choice(metric, "milvus", f"the server has a {vector.index} index")
 
 
 def _here(
-    profile: CollectionProfile, metric: str, why_not: str, no_gpu: Callable[[], str]
+    profile: CollectionProfile,
+    vector: VectorField,
+    metric: str,
+    why_not: str,
+    no_gpu: Callable[[], str],
+    graphs: Callable[[], bool],
 ) -> Choice:
     """A GPU for more rows than the CPU compares pair by pair; nobody without cupy hears of it."""
     if profile.rows <= EXACT_ROWS:
         return Choice(metric, "local", why_not)
     told = no_gpu()
     if not told:
-        return Choice(metric, "gpu", f"{why_not}; a GPU is here, and its search is exact")
+        return _on_gpu(profile, vector, metric, f"{why_not}; a GPU is here", graphs)
     return Choice(metric, "local", why_not if INSTALL in told else f"{why_not}; {told}")
+
+
+def _on_gpu(
+    profile: CollectionProfile,
+    vector: VectorField,
+    metric: str,
+    why: str,
+    graphs: Callable[[], bool],
+) -> Choice:
+    """Every pair, which is exact, but where that takes long and a graph can be built."""
+    if metric in ON_BITS or not takes_long(profile.rows, vector.dim) or not graphs():
+        return Choice(metric, "gpu", why)
+    told = "cuVS builds a graph of so many rows, which is approximate (not with --certify)"
+    return Choice(metric, "gpu", f"{why}; {told}", graph=True)
 
 
 def _metric(vector: VectorField, settings: NeighborSettings) -> str:

@@ -191,6 +191,8 @@ class _Look:
         sampled, timed = time_sample(source, search, load, choice.metric) if rows else (0, {})
         if choice.engine == "gpu" and sampled:  # a sample's size tells nothing about a GPU
             timed["neighbors"] = expected_seconds(find_gpu(), rows, load.dim, load.n_neighbors)
+            if choice.graph:
+                self._remarks.append("the neighbours' time is told for every pair, on the GPU")
         job = replace(job, centered=job.centered and any(looked or [True]))
         self._look_at_budget(job)
         return estimate(job, room_of(self._settings), load, sampled, timed)

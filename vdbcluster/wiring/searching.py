@@ -24,6 +24,8 @@ def searching(choice: Choice, vector: VectorField, settings: Settings) -> dict[s
         "effort": settings.neighbors.effort,
         "exact": settings.cluster.certify,
     }
+    if choice.graph:
+        found["graph"] = "cuvs"
     if choice.local:
         return found
     params = {str(name): str(value) for name, value in sorted(vector.index_params.items())}

@@ -55,26 +55,32 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 FIRST_CASE = ("tests/safety/", "tests/faults/", "tests/emulation/")
 """Folders of tests that take their time: the first case of each is quick enough, others slow."""
-SINKS = "tests/contract/test_sink"
+SINKS = ("tests/contract/test_sink", "tests/contract/test_unlabelled")
 OTHERS = re.compile(r"\[(2\.4|2\.5|3\.0)-|-int\]")
 """Cases of sinks that are much like those of release 2.6, and of text keys."""
+CONTRACT = "tests/contract/"
+TWINS = ((backends.LITE_SERVER, backends.LITE_FILE), ("-INT64", "-VARCHAR"))
+"""Words of the names of cases of contracts: what the second shows, the first shows again."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what something quicker shows most of.
-
-    What a Lite file shows, the same engine in a process of its own shows again.
-    """
+    """Mark as slow what something quicker shows most of."""
     names, seen = {item.nodeid for item in items}, set()
     for item in items:
-        twin = item.nodeid.replace(backends.LITE_SERVER, backends.LITE_FILE)
         function = item.nodeid.partition("[")[0]
         again = function in seen and item.nodeid.startswith(FIRST_CASE)
         like = item.nodeid.startswith(SINKS) and OTHERS.search(item.nodeid)
-        if again or like or (twin != item.nodeid and twin in names):
+        late = {"server", "slow_on_server"} <= {mark.name for mark in item.iter_markers()}
+        if again or like or late or _twins(item.nodeid) & names:
             item.add_marker(pytest.mark.slow)
         seen.add(function)
+
+
+def _twins(name: str) -> set[str]:
+    """Names of cases that would show what this one shows."""
+    words = TWINS if name.startswith(CONTRACT) else TWINS[:1]
+    return {name.replace(*pair) for pair in words if pair[0] in name}
 
 
 @pytest.fixture(scope="session")

@@ -150,6 +150,7 @@ def test_the_import_call_of_newer_servers(world, end, monkeypatch):
     ] * 2
 
 
+@pytest.mark.slow
 @server
 def test_a_real_import(world, tmp_path):
     """2.3.5 keeps its files in a local folder and takes paths outside it."""

@@ -124,6 +124,7 @@ def test_texts_are_cut_where_a_database_has_no_room(world: World) -> None:
     assert LINEAGE_BYTES * 0.9 < len(short.lineage.encode()) <= LINEAGE_BYTES
 
 
+@pytest.mark.slow_on_server
 @everywhere
 def test_that_of_an_earlier_collection_of_the_name_is_not_taken_for_this_ones(
     world: World, place: str

@@ -291,6 +291,7 @@ def test_what_is_prepared_is_seen_once_it_is_shown_and_keeps_what_was_edited_unt
     assert (found.run_id, found.get(2).name) == ("run-2", "by hand")
 
 
+@pytest.mark.slow_on_server
 @everywhere
 def test_what_was_replaced_between_preparing_and_showing_keeps_its_edits_too(
     world: World,  # noqa: F811

@@ -139,6 +139,7 @@ def near(lite_server: Backend, collection_name: str) -> Iterator[Near]:
         client.drop_collection(held.name)
 
 
+@pytest.mark.slow_on_server
 def test_readers_never_see_a_mixture(
     backend: Backend, client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:
@@ -352,6 +353,7 @@ with connect(MilvusAddress(sys.argv[2])) as milvus:
 """
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_next_replacement_finishes(near: Near, tmp_path: Path) -> None:
     held, root = near.catalogue(), str(Path(__file__).parents[2])
     held.replace(catalogue_of(near.identity(), range(9), run="old"))

@@ -24,7 +24,7 @@ from vdbcluster.pipeline.room import Room
 N, K = 600, 8
 
 
-@pytest.mark.parametrize("metric", ["chord", "angular"])
+@pytest.mark.parametrize("metric", [pytest.param("chord", marks=pytest.mark.slow), "angular"])
 def test_equal_to_the_whole(
     client: MilvusClient, backend: Backend, collection_name: str, tmp_path: Path, metric: str
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_foreign_dynamic_key_is_refused_before_anything_is_read(
     assert place.sink(SIDE).way.name == "side-collection"
 
 
+@pytest.mark.slow_on_server
 @everywhere
 def test_labels_of_our_own_are_not_foreign_and_go_stale_in_another_place(place: Place) -> None:
     assert place.sink().way.stale == place.sink(SIDE).way.stale == ""

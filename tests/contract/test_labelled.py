@@ -67,6 +67,7 @@ def read(pages: list[RowPage]) -> tuple[dict[Any, dict[str, Any]], dict[Any, tup
     return fields, labels
 
 
+@pytest.mark.slow_on_server
 @pytest.mark.parametrize("place", [MEMORY[0], *LITE, *EMULATED[1:4:2], REAL[0], REAL[-1]], ids=str)
 def test_all_rows_come_with_fields_and_labels(world: World) -> None:  # noqa: F811
     before, sink = foreign(world), world.sink()

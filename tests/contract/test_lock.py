@@ -27,6 +27,10 @@ from tests.contract.lock_worlds import (
 from vdbcluster.errors import LockedError
 
 SERVERS = ("lite_server", pytest.param("real_server", marks=pytest.mark.server))
+SLOWLY = (
+    pytest.param("lite_server", marks=pytest.mark.slow),
+    pytest.param("real_server", marks=[pytest.mark.server, pytest.mark.slow]),
+)
 PROCESSES = ("disk", *SERVERS)
 LEASE = 1.0
 
@@ -173,6 +177,7 @@ def test_one_that_wakes_up_late_is_told_before_it_writes(place: Place) -> None:
             assert len(place.world.left()) == 1
 
 
+@pytest.mark.slow
 @on_servers
 def test_one_that_wakes_up_late_goes_on_if_nobody_came(place: Place) -> None:
     with place.child(lease=LEASE, elsewhere=True) as child:
@@ -218,7 +223,7 @@ def test_of_many_at_once_on_a_dead_lock_one_at_a_time_has_it(place: Place, tmp_p
     assert (met, sorted(done)) == ([], list(range(8)))
 
 
-@between_processes
+@pytest.mark.parametrize("place", ["disk", *SLOWLY], indirect=True)
 def test_of_two_processes_one_at_a_time_has_it(place: Place, tmp_path: Path) -> None:
     more = ("witness", str(tmp_path / "witness"), "5")
     children = [place.child(elsewhere=True, also=more) for _ in range(2)]

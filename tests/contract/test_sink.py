@@ -75,6 +75,7 @@ def test_labels_come_back_and_nothing_else_changes(world: World) -> None:
     assert diff(before, world.foreign()) == []
 
 
+@pytest.mark.slow_on_server
 @everywhere
 def test_paths_come_back_and_are_written_over_with_nothing(world: World) -> None:
     """A later run without paths must not leave those of the earlier one behind."""

@@ -165,6 +165,7 @@ def _side_of_the_earlier_version(client: MilvusClient, connection: Any, name: st
     return side
 
 
+@pytest.mark.slow_on_server
 def test_a_side_collection_of_the_earlier_version_is_read_and_not_written(
     client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:

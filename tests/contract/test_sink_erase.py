@@ -85,6 +85,7 @@ def settled_erasing(sink: Any, there: World, keys: list[Any]) -> list[int]:
     return told
 
 
+@pytest.mark.slow_on_server
 @everywhere
 def test_the_world_moves_on_while_labels_go(world: World) -> None:  # noqa: F811
     """Deleted rows stay deleted, an updated row keeps its update."""

@@ -190,7 +190,7 @@ def test_what_a_killed_attempt_has_written_is_not_written_again(
 
 
 @everywhere
-@pytest.mark.parametrize("rate", ["auto", 100.0])
+@pytest.mark.parametrize("rate", [pytest.param("auto", marks=pytest.mark.slow), 100.0])
 def test_a_pace_changes_nothing_but_the_time(world: World, rate: Any) -> None:
     bare = world.sink()
     gone = [sorted(world.keys)[i] for i in (0, 30, 89)]

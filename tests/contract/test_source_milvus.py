@@ -192,6 +192,7 @@ def _used_raw(source: MilvusSource) -> bool:
     return hasattr(page, "_lazy_field_data")
 
 
+@pytest.mark.slow_on_server
 def test_long_partition(
     client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:

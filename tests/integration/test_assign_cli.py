@@ -97,6 +97,7 @@ def usual_label(world: World, labels: dict[Any, int]) -> dict[int, int]:
     return {blob: found.most_common(1)[0][0] for blob, found in votes.items()}
 
 
+@pytest.mark.slow_on_server
 def test_only_new_rows_are_labelled_and_nothing_else_changes(
     world: Callable[..., World], tmp_path: Path
 ) -> None:

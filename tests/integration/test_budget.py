@@ -64,6 +64,7 @@ def test_a_run_takes_about_what_inspect_foretells(tmp_path: Path, database: Path
     assert 0.5 < estimate["record_mb"] / kept < 2.0
 
 
+@pytest.mark.slow
 def test_a_limit_gives_the_same_labels_and_leaves_no_file(tmp_path: Path, database: Path) -> None:
     free = told(tmp_path, database, "plan", "--runs-dir", "free")
     bounded = told(tmp_path, database, "plan", "--runs-dir", "bounded", "--memory-limit", "2GB")

@@ -57,36 +57,42 @@ def vdbcluster(
     )
 
 
+ONE_LINE = [
+    (["run"], 2, "no collection was named; pass --collection"),
+    (["run", "--uri", "no.db", "-c", "docs"], 2, "no.db"),
+    (["run", "--uri", "{db}", "-c", "dcos"], 2, "did you mean 'docs'"),
+    (["run", "--uri", "{db}", "-c", "docs", "--filter", "id >>> 3"], 2, "id >>> 3"),
+    (["run", "--uri", "{db}", "-c", "docs", "--min-cluster-size", "1"], 2, "min_cluster_size"),
+    (["run", "--uri", "{db}", "-c", "docs", "--config", "no.toml"], 2, "no.toml"),
+    (["run", "--uri", "{db}", "-c", "docs", "--runs-dir", "/dev/null/x"], 2, "--runs-dir"),
+    (["run", "--uri", "http://127.0.0.1:9", "-c", "docs"], 1, "http://127.0.0.1:9"),
+    (["inspect", "--uri", "user:sekrit@host:1", "-c", "docs"], 2, "'host:1' is neither"),
+    (["run", "--uri", "{db}", "-c", "docs", "--filter", "cluster_id > 1"], 2, "--label-prefix"),
+]
+MORE = [
+    (["inspect", "--uri", "no.db", "-c", "docs"], 2, "no.db"),
+    (["run", "--uri", "{db}", "-c", "two"], 2, "several vector fields; choose one: a"),
+    (["run", "--uri", "{db}", "-c", "docs", "--vector-field", "x"], 2, "'x'"),
+    (["run", "--uri", "{db}", "-c", "docs", "--partition", "p"], 2, "'p'"),
+    (["run", "--uri", "{db}", "-c", "docs", "--min-samples", "99"], 0, ""),
+    (["run", "--uri", "{db}", "-c", "docs", "--metric", "hamming"], 2, "does not fit vector"),
+    (["run", "--uri", "{db}", "-c", "docs", "--write-way", "add-field"], 4, "add-field"),
+    (["run", "--uri", "ftp://somewhere", "-c", "docs"], 2, "ftp://somewhere"),
+    (["run", "--uri", "http://127.0.0.1:abc", "-c", "docs"], 2, "abc"),
+    (["run", "--uri", "{db}", "-c", "docs", "--filter", "id > 500"], 4, "filter 'id > 500'"),
+    (
+        ["run", "--uri", "{db}", "-c", "docs", "--filter", "yaer > 3 and id > 5", "--dry-run"],
+        4,
+        "no row has a field 'yaer'",
+    ),
+    (["run", "--uri", "{db}", "-c", SCRATCH], 2, "scratch collection"),
+]
+"""What adapters and settings refuse in tests of their own."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
-    [
-        (["run"], 2, "no collection was named; pass --collection"),
-        (["run", "--uri", "no.db", "-c", "docs"], 2, "no.db"),
-        (["inspect", "--uri", "no.db", "-c", "docs"], 2, "no.db"),
-        (["run", "--uri", "{db}", "-c", "dcos"], 2, "did you mean 'docs'"),
-        (["run", "--uri", "{db}", "-c", "two"], 2, "several vector fields; choose one: a"),
-        (["run", "--uri", "{db}", "-c", "docs", "--vector-field", "x"], 2, "'x'"),
-        (["run", "--uri", "{db}", "-c", "docs", "--partition", "p"], 2, "'p'"),
-        (["run", "--uri", "{db}", "-c", "docs", "--filter", "id >>> 3"], 2, "id >>> 3"),
-        (["run", "--uri", "{db}", "-c", "docs", "--min-cluster-size", "1"], 2, "min_cluster_size"),
-        (["run", "--uri", "{db}", "-c", "docs", "--min-samples", "99"], 0, ""),
-        (["run", "--uri", "{db}", "-c", "docs", "--metric", "hamming"], 2, "does not fit vector"),
-        (["run", "--uri", "{db}", "-c", "docs", "--write-way", "add-field"], 4, "add-field"),
-        (["run", "--uri", "{db}", "-c", "docs", "--config", "no.toml"], 2, "no.toml"),
-        (["run", "--uri", "{db}", "-c", "docs", "--runs-dir", "/dev/null/x"], 2, "--runs-dir"),
-        (["run", "--uri", "http://127.0.0.1:9", "-c", "docs"], 1, "http://127.0.0.1:9"),
-        (["run", "--uri", "ftp://somewhere", "-c", "docs"], 2, "ftp://somewhere"),
-        (["run", "--uri", "http://127.0.0.1:abc", "-c", "docs"], 2, "abc"),
-        (["inspect", "--uri", "user:sekrit@host:1", "-c", "docs"], 2, "'host:1' is neither"),
-        (["run", "--uri", "{db}", "-c", "docs", "--filter", "cluster_id > 1"], 2, "--label-prefix"),
-        (["run", "--uri", "{db}", "-c", "docs", "--filter", "id > 500"], 4, "filter 'id > 500'"),
-        (
-            ["run", "--uri", "{db}", "-c", "docs", "--filter", "yaer > 3 and id > 5", "--dry-run"],
-            4,
-            "no row has a field 'yaer'",
-        ),
-        (["run", "--uri", "{db}", "-c", SCRATCH], 2, "scratch collection"),
-    ],
+    [*ONE_LINE, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE)],
 )
 def test_what_is_wrong_is_one_line(
     database: Path, tmp_path: Path, arguments: list[str], code: int, told: str
@@ -190,7 +196,7 @@ def test_an_empty_collection_is_no_error(database: Path, tmp_path: Path) -> None
     assert "0 of 0 counted" in done.stdout
 
 
-@pytest.mark.parametrize("engine", ["compatible", "dense"])
+@pytest.mark.parametrize("engine", ["dense", pytest.param("compatible", marks=pytest.mark.slow)])
 def test_other_engines(database: Path, tmp_path: Path, engine: str) -> None:
     arguments = ["--uri", str(database), "-c", "docs", "--engine", engine, "--dry-run", "--json"]
     done = vdbcluster(tmp_path, "run", *arguments)

@@ -148,6 +148,7 @@ def test_a_merge_is_rolled_back_as_a_run_is(labelled: Place) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_merge_asks_for_no_room_for_paths_where_no_row_has_one(
     emulated: Callable[[str], Backend], collection_name: str, tmp_path: Path
 ) -> None:

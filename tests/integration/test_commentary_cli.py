@@ -77,6 +77,7 @@ def test_a_run_explains_when_it_is_told_to(
     assert all(e["name"] for e in command("clusters", "list", "--json")["clusters"])
 
 
+@pytest.mark.slow
 def test_dense_groups_are_named_and_ranked(
     labelled: dict[str, Any], command: Command, server: ChatServer, how: tuple[str, ...]
 ) -> None:

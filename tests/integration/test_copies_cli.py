@@ -52,6 +52,7 @@ def keys(client: MilvusClient, name: str, where: str) -> dict[str, str]:
     return {row["id"]: row.get("cluster_duplicate_of") for row in found}
 
 
+@pytest.mark.slow
 def test_marks_come_settle_go_and_are_taken_back(
     client: MilvusClient, collection_name: str, command: Command
 ) -> None:
@@ -91,6 +92,7 @@ def test_marks_come_settle_go_and_are_taken_back(
     assert not any(keys(client, collection_name, "cluster_id >= -1").values())
 
 
+@pytest.mark.slow_on_server
 def test_groups_are_listed_and_nothing_changes(
     client: MilvusClient, collection_name: str, command: Command, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def labelled(client: MilvusClient, name: str, prefix: str) -> dict[object, tuple
     return {row["pk"]: tuple(row.get(field) for field in fields) for row in rows}
 
 
+@pytest.mark.slow
 def test_two_workers_read_search_cluster_and_write_the_same(
     lite_server: Backend, collection_name: str, tmp_path: Path
 ) -> None:

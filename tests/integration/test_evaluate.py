@@ -38,6 +38,7 @@ def settings_for(backend: Backend, name: str, runs: Path, **write: object) -> Se
     )
 
 
+@pytest.mark.slow_on_server
 def test_every_figure_on_every_backend(
     backend: Backend, client: MilvusClient, collection_name: str, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ def make(path: str) -> None:
     run_job(settings_for(Backend("", path), "docs", Path(path).parent / "runs"), QUIET)
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_or_json(database: Path, tmp_path: Path) -> None:
     line = ["evaluate", "--uri", str(database), "-c", "docs", "--method", "hdbscan"]
     line += ["--min-cluster-size", "10", "--min-samples", "5"]

@@ -91,6 +91,7 @@ def labelled(client: MilvusClient, collection_name: str, command: Command) -> di
     return command("run", "--min-cluster-size", "10", "--text-field", "headline", "--json", "--yes")
 
 
+@pytest.mark.slow_on_server
 def test_each_cluster_gets_the_words_of_its_own_texts_and_no_row_changes(
     labelled: dict[str, Any], client: MilvusClient, collection_name: str, command: Command
 ) -> None:
@@ -149,6 +150,7 @@ def test_what_cannot_be_explained_is_one_line(
         command("explain", labelled["run_id"], "--text-field", "headline")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["lite-file"], indirect=True)
 def test_a_run_that_was_taken_back_is_explained_in_its_record_alone(
     labelled: dict[str, Any], command: Command

@@ -54,6 +54,7 @@ def labelled(
     return where
 
 
+@pytest.mark.slow_on_server
 @pytest.mark.parametrize("way", ["auto", "side-collection"])
 def test_every_form_holds_what_the_client_reads(
     backend: Backend, client: MilvusClient, collection_name: str, tmp_path: Path, way: str

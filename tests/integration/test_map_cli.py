@@ -89,6 +89,7 @@ def test_a_map_is_planned_applied_followed_and_taken_back(
         assert diff(before, snapshot(client, name, exclude=(*OURS, *MAP_FIELDS))) == []
 
 
+@pytest.mark.slow
 def test_a_map_of_ones_own_is_not_touched(
     lite_file: Backend, collection_name: str, command: Command
 ) -> None:

@@ -235,7 +235,8 @@ def watched(backend: Backend, folder: Path, runs: int, way: str = "auto") -> Non
     check(watch.answers, ids, first)
 
 
-@pytest.mark.parametrize("way", ["auto", pytest.param("side-collection", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["auto", "side-collection"])
 def test_people_look_while_a_run_writes(way: str, tmp_path: Path) -> None:
     with backends.lite_server(tmp_path / "data") as server:
         watched(server.backend, tmp_path, 2, way)

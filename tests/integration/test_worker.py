@@ -186,6 +186,7 @@ def test_two_at_once_harm_nothing(
     check_labelled(server, name, before)
 
 
+@pytest.mark.slow
 @pytest.mark.server
 def test_on_the_real_server(real_server: Backend, tmp_path: Path) -> None:
     name = f"worker_{os.getpid()}"

@@ -114,6 +114,7 @@ def test_a_single_run_tells_the_same(
     check_labelled(server, name, before)
 
 
+@pytest.mark.slow
 def test_new_rows_are_assigned_and_a_cluster_that_emerges_is_told(
     server: Backend, docs: tuple[str, Snapshot], tmp_path: Path
 ) -> None:

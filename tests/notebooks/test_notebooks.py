@@ -23,7 +23,6 @@ def quiet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name))
 
 
-QUICK, *LONG = NOTEBOOKS
 TOLD = {
     "01-first-clustering": ("0 unchanged, 0 wrong", "of a cluster come from one module"),
     "02-good-settings": ("best of the sweep: run", "purity where clustered"),
@@ -31,11 +30,10 @@ TOLD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("quiet_home")
-@pytest.mark.parametrize(
-    "name", [QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]
-)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs_from_top_to_bottom(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.notebooks.child", HOME / f"{name}.ipynb"],

@@ -223,6 +223,7 @@ def test_a_strike_while_vectors_are_read_survives(place: Place, world: Any) -> N
     there.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["3.0"])
 def test_a_client_that_never_rests_loses_nothing(release: str, world: Any) -> None:
     """Edits, deletes and inserts all through a run, where the server closes every window."""

@@ -149,7 +149,7 @@ def _time(n: int, asked: Asked, setting: Setting, runs: Sequence[dict[str, Any]]
     load = cost.Load(n, asked.dim, asked.n_neighbors, walks, engine, setting.workers)
     beyond = n / max(r["n"] for r in fit)
     mark = "" if beyond <= 1 else "?" if beyond <= 10 else "??"
-    return _spoken(sum(cost.seconds(load, cost.fitted(measured)).values())) + mark
+    return _spoken(cost.one_after_another(cost.seconds(load, cost.fitted(measured)))) + mark
 
 
 def _spoken(seconds: float) -> str:

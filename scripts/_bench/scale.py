@@ -52,6 +52,7 @@ class Whole:
         found = sorted(runs.glob("*/manifest.json"))
         manifest = json.loads(found[-1].read_text()) if found else {"facts": {}, "seconds": {}}
         seconds = manifest["seconds"]
+        other = outcome.wall - cost.one_after_another(seconds)
         told = {
             "n": n,
             "method": method,
@@ -59,7 +60,7 @@ class Whole:
             "cpu": outcome.cpu,
             "peak_mb": outcome.peak_mb,
             "load": outcome.load,
-            "seconds": seconds | {"other": round(outcome.wall - sum(seconds.values()), 3)},
+            "seconds": seconds | {"other": round(other, 3)},
             "disk_mb": round(sum(f.stat().st_size for f in runs.rglob("*") if f.is_file()) / 1e6),
             "facts": {name: manifest["facts"].get(name) for name in FACTS},
             "settings": {name: manifest.get("settings", {}).get(name) for name in SETTINGS},
@@ -172,7 +173,7 @@ def _compared(result: Result, predicted: dict[str, float]) -> Table:
         (stage, f"{predicted[stage]:.1f}", f"{result['seconds'][stage]:.1f}", f"{off[stage]:+.0%}")
         for stage in off
     ]
-    total = sum(predicted.values())
+    total = cost.one_after_another(predicted)
     lines.append(
         ("all", f"{total:.1f}", f"{result['total']:.1f}", f"{total / result['total'] - 1:+.0%}")
     )

@@ -18,12 +18,13 @@ leads to the other.
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import heappop, heappush
 
 import numpy as np
 from scipy.sparse import csr_array, triu
 
 from vdbcluster.hierarchy.jit import kernel
-from vdbcluster.model.arrays import Float64Array, Int32Array, Int64Array
+from vdbcluster.model.arrays import Int32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
@@ -90,36 +91,37 @@ def _gather(
     left: Int32Array,
     right: Int32Array,
     weight: Int64Array,
-    gains: Float64Array,
-    live: int,
+    times: Int64Array,
+    first: Int64Array,
+    after: Int64Array,
     a: int,
     b: int,
     place: Int64Array,
-) -> tuple[int, Int64Array]:
-    """Give the pairs of b to a, in place; pairs still there, and where those of a are.
+) -> Int64Array:
+    """Give the pairs of b to a, in place; those that a has then. See ``_join_pairs``.
 
     ``place (c,)`` is -1 before and after.
     """
-    own, t = [0 for _ in range(0)], 0
-    while t < live:
-        u, v = left[t], right[t]
-        if not ((u == a) | (u == b) | (v == a) | (v == b)):  # without branches: most pairs
-            t += 1
-            continue
-        other = v if u in (a, b) else u
-        if other not in (a, b) and place[other] < 0:
-            place[other] = t
-            left[t], right[t] = min(a, other), max(a, other)
-            own.append(t)
-            t += 1
-            continue
-        if other not in (a, b):  # both had pairs with it
-            weight[place[other]] += weight[t]
-        live -= 1
-        left[t], right[t], weight[t], gains[t] = left[live], right[live], weight[live], gains[live]
-    for e in own:
-        place[left[e] + right[e] - a] = -1
-    return live, np.array(own)
+    own = [0 for _ in range(0)]
+    for end in (a, b):
+        half = first[end]
+        first[end] = -1
+        while half >= 0:
+            following, t = after[half], half // 2
+            if times[t] >= 0:
+                other = left[t] + right[t] - end
+                if place[other] >= 0:  # both had pairs with it
+                    weight[place[other]] += weight[t]
+                    times[t] = -1
+                else:
+                    left[t], right[t] = min(a, other), max(a, other)
+                    place[other] = t
+                    own.append(t)
+                    after[half], first[a] = first[a], half
+            half = following
+    for t in own:
+        place[left[t] + right[t] - a] = -1
+    return np.array(own)
 
 
 @kernel
@@ -133,40 +135,39 @@ def _join_pairs(
 ) -> Int64Array:
     """For each cluster the one it was joined to, itself if none; the arrays are used up.
 
-    Of all pairs ``left < right`` the best is searched anew each time, ties by number: one pass over
-    the pairs, without a heap of outdated ones.
+    A heap holds the gain of each pair ``left < right`` that gains anything, ties by number, and how
+    many ``times`` it had been reckoned by then: an entry that is out of date is passed over. The
+    pairs of a cluster are a list: from ``first`` of it ``after`` each other, 2t and 2t + 1 for the
+    two ends of pair t.
     """
-    into = np.arange(inside.shape[0])
-    place = np.full(inside.shape[0], -1)
-    live = left.shape[0]
-    gains = np.empty(live)
-    stale = np.arange(live)
-    while live:
+    n_pairs, n_clusters = left.shape[0], inside.shape[0]
+    into, place = np.arange(n_clusters), np.full(n_clusters, -1)
+    first, after = np.full(n_clusters, -1), np.empty(2 * n_pairs, np.int64)
+    for t in range(n_pairs):
+        after[2 * t], first[left[t]] = first[left[t]], 2 * t
+        after[2 * t + 1], first[right[t]] = first[right[t]], 2 * t + 1
+    times = np.zeros(n_pairs, np.int64)  # -1: gone
+    stale = np.arange(n_pairs)
+    heap = [(0.0, 0, 0, 0, 0) for _ in range(0)]
+    while True:
         for t in stale:
             a, b = left[t], right[t]
-            gains[t] = gain + _gained(weight[t], (inside[a], inside[b]), (volume[a], volume[b]))
-        best = _best(left, right, gains, live)
-        if not gains[best] > 0:
-            break
+            gained = gain + _gained(weight[t], (inside[a], inside[b]), (volume[a], volume[b]))
+            times[t] += 1
+            if gained > 0:
+                heappush(heap, (-gained, np.int64(a), np.int64(b), t, times[t]))
+        best = -1
+        while best < 0 and len(heap) > 0:
+            _, _, _, t, then = heappop(heap)
+            best = t if times[t] == then else -1
+        if best < 0:
+            return into
         a, b = left[best], right[best]
         inside[a] += inside[b] + 2 * weight[best]
         volume[a] += volume[b]
         into[b] = a
-        live, stale = _gather(left, right, weight, gains, live, a, b, place)
-    return into
-
-
-@kernel
-def _best(left: Int32Array, right: Int32Array, gains: Float64Array, live: int) -> int:
-    """The pair with the greatest gain, of equals the one with the lowest numbers."""
-    best, most = 0, gains[0]
-    for t in range(1, live):
-        if gains[t] < most:
-            continue
-        lower = left[t] < left[best] or (left[t] == left[best] and right[t] < right[best])
-        if gains[t] > most or lower:
-            best, most = t, gains[t]
-    return best
+        times[best] = -1
+        stale = _gather(left, right, weight, times, first, after, a, b, place)
 
 
 def _regrouped(clustering: Clustering, into: Int64Array) -> Clustering:

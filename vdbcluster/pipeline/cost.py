@@ -196,8 +196,10 @@ SHAPES: dict[str, tuple[Term, ...]] = {
     "write": (_one, _rows, _rewritten_rows, _rewritten_values),
     "catalogue": (_one, _rows),
 }
-"""``other``: interpreter, imports, connecting, probing, exit; ``languages`` are told apart beside
-the search."""
+"""``other``: interpreter, imports, connecting, probing, exit."""
+
+BESIDE = ("languages",)
+"""What another thread does while neighbours are searched."""
 
 LATER = ("audit", "cluster", "stability", "plan", "write", "catalogue")
 """What follows the search."""
@@ -250,6 +252,11 @@ def seconds(load: Load, rates: Rates) -> dict[str, float]:
     }
     workers = max(load.workers, 1)
     return {stage: t / workers if stage in DIVIDED else t for stage, t in alone.items()}
+
+
+def one_after_another(told: Mapping[str, float]) -> float:
+    """Seconds of stages by name, as far as they follow one another."""
+    return sum(value for stage, value in told.items() if stage not in BESIDE)
 
 
 def fitted(measured: Sequence[tuple[Load, Mapping[str, float]]]) -> dict[str, tuple[float, ...]]:

@@ -150,12 +150,12 @@ def _join_pairs(
     stale = np.arange(n_pairs)
     heap = [(0.0, 0, 0, 0, 0) for _ in range(0)]
     while True:
-        for t in stale:
-            a, b = left[t], right[t]
-            gained = gain + _gained(weight[t], (inside[a], inside[b]), (volume[a], volume[b]))
-            times[t] += 1
+        for pair in stale:
+            a, b = left[pair], right[pair]
+            gained = gain + _gained(weight[pair], (inside[a], inside[b]), (volume[a], volume[b]))
+            times[pair] += 1
             if gained > 0:
-                heappush(heap, (-gained, np.int64(a), np.int64(b), t, times[t]))
+                heappush(heap, (-gained, int(a), int(b), int(pair), int(times[pair])))
         best = -1
         while best < 0 and len(heap) > 0:
             _, _, _, t, then = heappop(heap)

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_array, triu
 
 from vdbcluster.hierarchy.jit import kernel
-from vdbcluster.model.arrays import Int32Array, Int64Array
+from vdbcluster.model.arrays import Int64Array
 from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
@@ -71,7 +71,7 @@ def between_clusters(graph: NeighborGraph, labels: Int64Array, n_clusters: int) 
 def _joined(between: csr_array, gain: float) -> Int64Array:
     """For each cluster the one that it is part of in the end, ``(c,)``, by lower numbers."""
     pairs = triu(between, 1).tocoo()
-    left, right = (np.array(ends, np.int32) for ends in (pairs.row, pairs.col))
+    left, right = (np.array(ends, np.int64) for ends in (pairs.row, pairs.col))
     inside, volume = between.diagonal(), np.asarray(between.sum(axis=1), np.int64)
     into = _join_pairs(left, right, pairs.data, inside, volume, gain)
     while (further := into[into] != into).any():
@@ -88,8 +88,8 @@ def _gained(weight: int, inside: tuple[int, int], volume: tuple[int, int]) -> fl
 
 @kernel
 def _gather(
-    left: Int32Array,
-    right: Int32Array,
+    left: Int64Array,
+    right: Int64Array,
     weight: Int64Array,
     times: Int64Array,
     first: Int64Array,
@@ -126,8 +126,8 @@ def _gather(
 
 @kernel
 def _join_pairs(
-    left: Int32Array,
-    right: Int32Array,
+    left: Int64Array,
+    right: Int64Array,
     weight: Int64Array,
     inside: Int64Array,
     volume: Int64Array,

@@ -39,36 +39,35 @@ def majority(
 @kernel
 def _links(indices: Int32Array, free: Int64Array) -> tuple[Int64Array, Int32Array]:
     """The rows linked to each free row a, once for each link: ``ends[start[a]:start[a + 1]]``."""
-    n = indices.shape[0]
-    place = np.full(n, -1, np.int64)
+    place = np.full(indices.shape[0], -1, np.int32)
     place[free] = np.arange(free.shape[0])
-    start = np.zeros(free.shape[0] + 2, np.int64)
-    for i in range(n):
-        for j in indices[i]:
-            if j != PADDING:
-                _count(start, place[i])
-                _count(start, place[j])
-    start = np.cumsum(start)
+    start = _counted(indices, free, place)
     ends = np.empty(start[-1], np.int32)
-    for i in range(n):
-        for j in indices[i]:
+    for a in range(free.shape[0]):
+        for j in indices[free[a]]:
             if j != PADDING:
-                _put(start, ends, place[i], j)
-                _put(start, ends, place[j], i)
+                ends[start[a + 1]] = j
+                start[a + 1] += 1
+    for i in range(indices.shape[0]):
+        for j in indices[i]:
+            if j != PADDING and place[j] >= 0:
+                ends[start[place[j] + 1]] = i
+                start[place[j] + 1] += 1
     return start[:-1], ends
 
 
 @kernel
-def _count(start: Int64Array, a: int) -> None:
-    if a >= 0:
-        start[a + 2] += 1
-
-
-@kernel
-def _put(start: Int64Array, ends: Int32Array, a: int, row: int) -> None:
-    if a >= 0:
-        ends[start[a + 1]] = row
-        start[a + 1] += 1
+def _counted(indices: Int32Array, free: Int64Array, place: Int32Array) -> Int64Array:
+    """Where the links of free row a begin, ``[a + 1]``, and of the next."""
+    start = np.zeros(free.shape[0] + 2, np.int64)
+    for a in range(free.shape[0]):
+        for j in indices[free[a]]:
+            start[a + 2] += j != PADDING
+    for i in range(indices.shape[0]):
+        for j in indices[i]:
+            if j != PADDING and place[j] >= 0:
+                start[place[j] + 2] += 1
+    return np.cumsum(start)
 
 
 @kernel

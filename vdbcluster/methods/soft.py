@@ -19,9 +19,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from vdbcluster.graph.by_rows import row_blocks
 from vdbcluster.hierarchy.jit import kernel
 from vdbcluster.methods.majority import majority
 from vdbcluster.model.arrays import (
+    BoolArray,
     Float32Array,
     Float64Array,
     Int32Array,
@@ -158,9 +160,57 @@ def least_probability(clustering: Clustering) -> Float64Array:
     return least
 
 
+def _rounds(
+    indices: Int32Array,
+    weight: Int32Array,
+    noise: Int64Array,
+    labels: Int64Array,
+    n_clusters: int,
+    rounds: int,
+) -> Int64Array:
+    """For each row of noise its cluster after the vote.
+
+    ``indices (m, k)``, ``weight (m, k)``: the neighbours of the rows ``noise (m,)``.
+    """
+    now, moved = labels.astype(np.int32), np.ones(len(labels), np.bool_)
+    found = np.full(len(noise), NOISE, np.int32)
+
+    def vote(rows: slice) -> None:
+        _vote_again(indices[rows], weight[rows], now, moved, n_clusters, found[rows])
+
+    with row_blocks(len(noise)) as blocks:
+        for _ in range(rounds):
+            blocks.each(vote)
+            changed = found != now[noise]
+            if not changed.any():
+                break
+            now[noise] = found
+            moved[:] = False
+            moved[noise] = changed
+    return found.astype(np.int64)
+
+
+@kernel
+def _vote_again(
+    indices: Int32Array,
+    weight: Int32Array,
+    now: Int32Array,
+    moved: BoolArray,
+    n_clusters: int,
+    found: Int32Array,
+) -> None:
+    """Put what the neighbours say into ``found``, of rows that have one which has ``moved``."""
+    votes = np.zeros(n_clusters, np.int64)
+    for a in range(found.shape[0]):
+        for j in indices[a]:
+            if j != PADDING and moved[j]:
+                found[a] = _winner(indices[a], weight[a], now, votes)
+                break
+
+
 @kernel
 def _winner(
-    neighbors: Int32Array, weight: Int32Array, labels: Int64Array, votes: Int64Array
+    neighbors: Int32Array, weight: Int32Array, labels: Int32Array, votes: Int64Array
 ) -> int:
     """The cluster with the most votes, the lower of equals; -1 if there is none.
 
@@ -178,32 +228,3 @@ def _winner(
         if j != PADDING and labels[j] != NOISE:
             votes[labels[j]] = 0
     return best
-
-
-@kernel
-def _rounds(
-    indices: Int32Array,
-    weight: Int32Array,
-    noise: Int64Array,
-    labels: Int64Array,
-    n_clusters: int,
-    rounds: int,
-) -> Int64Array:
-    """For each row of noise its cluster after the vote.
-
-    ``indices (m, k)``, ``weight (m, k)``: the neighbours of the rows ``noise (m,)``.
-    """
-    m = noise.shape[0]
-    votes = np.zeros(n_clusters, np.int64)
-    found = np.full(m, NOISE)
-    now = labels.copy()
-    for _ in range(rounds):
-        changed = False
-        for a in range(m):
-            best = _winner(indices[a], weight[a], now, votes)
-            changed = changed or best != found[a]
-            found[a] = best
-        now[noise] = found
-        if not changed:
-            break
-    return found

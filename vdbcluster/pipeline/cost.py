@@ -121,6 +121,10 @@ def _resampled_edges(load: Load) -> float:
     return load.resamples * _sorted_edges(load)
 
 
+def _resampled_votes(load: Load) -> float:
+    return load.resamples * load.edges if load.walks else 0.0
+
+
 def _audited(load: Load) -> float:
     return float(min(load.audited, load.n_rows)) * load.n_neighbors * load.dim
 
@@ -191,7 +195,7 @@ SHAPES: dict[str, tuple[Term, ...]] = {
     ),
     "audit": (_audited, _audited_pairs, _audited_values),
     "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
-    "stability": (_resampled_edges,),
+    "stability": (_resampled_edges, _resampled_votes),
     "plan": (_one, _rows),
     "write": (_one, _rows, _rewritten_rows, _rewritten_values),
     "catalogue": (_one, _rows),
@@ -208,7 +212,7 @@ TOLD = ("read", "neighbors", *LATER)
 HERE = ("audit", "cluster", "stability", "plan")
 """Stages of the processor of this machine alone."""
 
-SMOOTHING = (1.1, 1.4e-8)
+SMOOTHING = (1.1, 2.7e-8)
 """Seconds of spectral smoothing: whatever there is, and for each edge and coordinate."""
 RANKED = 3.9e-9
 """Seconds for one value of a row that an exact search proposes and measures."""
@@ -216,16 +220,16 @@ LITE_READ = (7.0e-5, 3.3e-7)
 REWRITTEN = (4.0e-4, 4.7e-7)
 """Milvus Lite: seconds for a row and for each of its values, as read, and as written once more."""
 RATES: Rates = {
-    "other": (6.1, 9.1e-6),
-    "read": (0.3, 6.5e-6, 1.0e-7, *LITE_READ),
-    "languages": (3.1, 3.0e-6),
-    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.04, 1.1e-7, 5.2e-10),
-    "audit": (RANKED, 5.0e-9, 8.0e-11),
-    "cluster": (0.0, 1.6e-8, *SMOOTHING),
-    "stability": (1.3e-8,),
-    "plan": (0.3, 7.7e-6),
-    "write": (0.1, 5.0e-5, *REWRITTEN),
-    "catalogue": (0.5, 0.0),
+    "other": (2.6, 6.0e-6),
+    "read": (0.3, 6.5e-6, 9.0e-8, *LITE_READ),
+    "languages": (2.7, 0.0),
+    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.015, 1.9e-7, 2.3e-10),
+    "audit": (RANKED, 5.0e-9, 5.0e-11),
+    "cluster": (0.0, 6.0e-9, *SMOOTHING),
+    "stability": (4.2e-9, 2.5e-7),
+    "plan": (0.1, 5.0e-6),
+    "write": (0.5, 4.2e-5, *REWRITTEN),
+    "catalogue": (0.3, 0.0),
 }
 """Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options
 "--neighbors local"``: Milvus 2.3.5 on the same machine, 384 dimensions, labels into a side

@@ -28,6 +28,7 @@ CHILD = Path(__file__).with_name("scale_child.py")
 PEERS = ("EVoC", "fast_hdbscan")
 FACTS = ("read", "neighbors", "audit", "clustering", "memory", "write", "way")
 SETTINGS = ("cluster", "neighbors")
+FIRST = ("read", "audit")
 Result = dict[str, Any]
 
 
@@ -163,22 +164,34 @@ def prediction(results: list[Result], fit_rows: int) -> list[tuple[Table, cost.R
         if len({r["n"] for r in small}) < 2:
             continue
         rates = cost.fitted([(load_of(r), r["seconds"]) for r in small])
-        told += [(_compared(r, cost.seconds(load_of(r), rates)), rates) for r in [*small, *large]]
+        told += [(_compared(r, rates), rates) for r in [*small, *large]]
     return told
 
 
-def _compared(result: Result, predicted: dict[str, float]) -> Table:
-    off = cost.within(predicted, result["seconds"])
-    lines = [
-        (stage, f"{predicted[stage]:.1f}", f"{result['seconds'][stage]:.1f}", f"{off[stage]:+.0%}")
-        for stage in off
-    ]
-    total = cost.one_after_another(predicted)
+def _compared(result: Result, rates: cost.Rates) -> Table:
+    """By the rates as they are; and made those of this run by its reading and audit, which tell how
+    quick the machine was just then: as a run itself foretells what is left of it.
+    """
+    load, took = load_of(result), result["seconds"]
+    first = {stage: took[stage] for stage in FIRST if took.get(stage)}
+    before = cost.seconds(load, rates)
+    scaled = cost.seconds(load, cost.calibrated(rates, load, first))
+    off, then = cost.within(before, took), cost.within(scaled, took)
+    whole = [result["total"], *(cost.one_after_another(told) for told in (before, scaled))]
+    lines = [_line(s, took[s], before[s], off[s], scaled[s], then[s]) for s in off]
     lines.append(
-        ("all", f"{total:.1f}", f"{result['total']:.1f}", f"{total / result['total'] - 1:+.0%}")
+        _line("all", *whole[:2], whole[1] / whole[0] - 1, whole[2], whole[2] / whole[0] - 1)
     )
-    title = f"{result['n']:,} rows, {result['method']}: predicted and measured seconds"
-    return Table(title, ("stage", "predicted", "measured", "off"), tuple(lines))
+    head = ("stage", "measured", "predicted", "off", "by its first stages", "off then")
+    title = f"{result['n']:,} rows, {result['method']}: measured and predicted seconds"
+    return Table(title, head, tuple(lines))
+
+
+def _line(
+    stage: str, measured: float, before: float, off: float, scaled: float, then: float
+) -> tuple[str, ...]:
+    seconds = (f"{measured:.1f}", f"{before:.1f}", f"{off:+.0%}", f"{scaled:.1f}", f"{then:+.0%}")
+    return (stage, *seconds)
 
 
 def of_peers(results: list[Result]) -> Table:

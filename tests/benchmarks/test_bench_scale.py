@@ -19,8 +19,8 @@ from vdbcluster.pipeline import cost
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench_scale"
 RATES = {
-    "read": (0.1, 0.0, 1e-8),
-    "neighbors": (0.5, 1e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "read": (0.1, 0.0, 1e-8, 0.0, 0.0),
+    "neighbors": (0.5, 1e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     "write": (1.0, 1e-5, 0.0, 0.0),
 }
 
@@ -84,6 +84,10 @@ def test_rates_from_small_runs_foretell_the_large_one() -> None:
     told = [table for table, _ in scale.prediction(runs, 200_000)]
     assert [table.title.split(" rows")[0] for table in told][-1] == "1,000,000"
     assert all(line[3] in ("+0%", "-0%") for line in told[-1].lines)
+    slow = {stage: 2 * told for stage, told in runs[-1]["seconds"].items()}
+    busy = [*runs[:-1], result(1_000_000, **slow)]  # twice as slow from the first stage on
+    doubled = scale.prediction(busy, 200_000)[-1][0]
+    assert [(line[3], line[5]) for line in doubled.lines if line[0] == "write"] == [("-50%", "+0%")]
     broken = [*runs[:1], result(50_000) | {"note": "failed"}]
     assert scale.prediction(broken, 200_000) == []
 
@@ -168,7 +172,7 @@ def test_what_was_measured_is_shown_again(tmp_path: Path) -> None:
     argv += ["--json", str(tmp_path / "runs.json"), "--fit-rows", "50000"]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "200,000 rows, hdbscan: predicted and measured seconds" in ended.stdout
+    assert "200,000 rows, hdbscan: measured and predicted seconds" in ended.stdout
 
 
 def test_numbers_of_rows_are_read_as_people_write_them() -> None:

@@ -115,7 +115,11 @@ def test_what_was_timed_is_told_as_it_was_whatever_the_model_knows() -> None:
 
 def test_a_sample_of_every_pair_tells_what_a_search_takes() -> None:
     sample, load = Load(10_000, engine="exact"), Load(30_000, engine="exact", workers=2)
-    as_many = 1e-3 * 30_000 / 2  # comparing grows with the rows there are, ranking does not
+    comparing = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 2e-11, 0.0, 0.0, 0.0, 0.0)}
+    as_many = 1e-3 * 30_000 / 2
+    assert cost.searching(load, sample, 1e-3, comparing) == pytest.approx(3 * as_many)
+    ranking = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 0.0, 4e-9, 0.0, 0.0, 0.0)}
+    assert cost.searching(load, sample, 1e-3, ranking) == pytest.approx(as_many)
     assert as_many < cost.searching(load, sample, 1e-3) < 3 * as_many
     server = Load(30_000, engine="graph")
     assert cost.searching(server, server, 1e-3) == pytest.approx(30.0)

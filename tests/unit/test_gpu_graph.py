@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.stand_in_cuvs import Cuvs, CuvsError, play
 from tests.stand_in_gpu import StandIn
+from tests.unit.test_gpu_neighbors import profile
 from vdbcluster.adapters import gpu_graph
 from vdbcluster.adapters.gpu_graph import GraphNeighbors, build, has_cuvs, takes_long
 from vdbcluster.adapters.gpu_neighbors import Gpu, why_no_gpu
@@ -22,7 +23,7 @@ from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.graph.distance import prepare
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.measure import pair_distances
-from vdbcluster.model.collection import CollectionProfile, KeyField, ServerInfo, VectorField
+from vdbcluster.model.collection import VectorField
 from vdbcluster.pipeline.room import Room
 from vdbcluster.quality.recall import recall
 from vdbcluster.wiring.choice import Choice, choose
@@ -208,22 +209,6 @@ def test_the_arithmetic_of_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> N
     assert takes_long(2_500_000, 384)
     assert takes_long(2_500_000, 384) == takes_long(3_000_000, 2)
     assert gpu_graph._row_bytes(96) == 8 * 128 + 2 * 192 + 7 * 128 + 16
-
-
-def profile(rows: int) -> CollectionProfile:
-    return CollectionProfile(
-        server=ServerInfo("server", "2.6", "somewhere"),
-        name="docs",
-        identity="1",
-        rows=rows,
-        key=KeyField("id", "INT64", auto_id=False),
-        vectors=(),
-        scalars=(),
-        dynamic=False,
-        partitions=(),
-        partition_key=None,
-        loaded=True,
-    )
 
 
 FLAT = VectorField("v", "FLOAT_VECTOR", 384, "COSINE", "FLAT")

@@ -84,7 +84,9 @@ def test_first_batches_make_the_rates_those_of_this_machine(engine: cost.Engine)
     )
 
 
-@pytest.mark.parametrize(("engine", "here"), [("local", 2.0), ("cells", 5.0), ("graph", 5.0)])
+@pytest.mark.parametrize(
+    ("engine", "here"), [("exact", 2.0), ("local", 5.0), ("cells", 5.0), ("graph", 5.0)]
+)
 def test_a_server_says_nothing_of_this_processor_where_that_was_timed(
     engine: cost.Engine, here: float
 ) -> None:
@@ -125,6 +127,13 @@ def test_a_sample_of_every_pair_tells_what_a_search_takes() -> None:
     assert cost.searching(server, server, 1e-3) == pytest.approx(30.0)
     by_index = cost.searching(Load(10**6, engine="local"), sample, 1e-3)
     assert by_index < cost.searching(Load(10**6, engine="exact"), sample, 1e-3) / 5
+
+
+def test_languages_are_told_beside_a_search_and_slow_it_down_here_alone() -> None:
+    rates = RATES | {"languages": (2.0, 0.0)}
+    here, server = Load(1000, engine="exact"), Load(1000, engine="graph")
+    assert [cost.disturbed(here, alone, rates) for alone in (0.5, 2.0, 10.0)] == [0.75, 3.0, 11.0]
+    assert cost.disturbed(server, 10.0, rates) == 10.0
 
 
 def test_calibrating_with_nothing_changes_nothing() -> None:

@@ -17,7 +17,7 @@ call's share, so n, and a scan of a fixed share of the cells of a segment of bou
 times the number of segments, n^2, until cells are chosen (IVF), or n log n (graphs); here every
 pair is compared, n^2, and the nearest ranked, n k, or rows are put into cells, n^1.5, and a bounded
 number scanned, n; the audit compares a sample with all rows; sorting edges gives n k log n,
-smoothing n k for each coordinate.
+smoothing n k for each step, of which data and coordinates decide how many there are.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ from typing import Literal
 
 import numpy as np
 
+from vdbcluster.pipeline.needs import FEWEST_WALKS, ROWS_PER_WALK
+
 Engine = Literal["cells", "graph", "local", "exact", "gpu"]
 """Who finds neighbours: Milvus by cells (IVF, SCANN) or by a graph (HNSW), or this machine by cells
 or by every pair, or its GPU, of which only a trial tells (``adapters.gpu_neighbors``)."""
 
 DIVIDED = ("read", "neighbors", "write")
 """What workers share."""
+COLUMNS, SPARE_COLUMNS, MOST_STEPS = 32, 24, 110
+"""Of a block that smoothing multiplies, those beside what is looked for, steps for a block."""
+CACHED_ROWS = 200_000
+"""Rows of such a block, 128 bytes each, of which a processor's cache holds a good part."""
 PAUSE, SHARE = 0.5, 0.05
 """Seconds, and part of what was measured, that a stage differs by from run to run."""
 
@@ -85,6 +91,10 @@ def _rows(load: Load) -> float:
     return float(load.n_rows)
 
 
+def _values(load: Load) -> float:
+    return load.values
+
+
 def _served(load: Load) -> float:
     return 0.0 if load.lite else 1.0
 
@@ -113,8 +123,22 @@ def _smooths(load: Load) -> float:
     return 1.0 if load.walks else 0.0
 
 
+def _smoothed_rows(load: Load) -> float:
+    return float(load.n_rows) if load.walks else 0.0
+
+
 def _walked_edges(load: Load) -> float:
-    return load.edges * load.walks
+    """Edges times steps of ``graph.chebyshev``, dearer once a block is larger than a cache.
+
+    Each block of columns takes about half the steps that it may where all slow walks are wanted,
+    and all of them where there are many more than coordinates, which then lie close together.
+    """
+    if not load.walks:
+        return 0.0
+    blocks = (load.walks + SPARE_COLUMNS) / COLUMNS
+    wanted = max(1.0, (FEWEST_WALKS + load.n_rows / ROWS_PER_WALK) / load.walks)
+    steps = min(MOST_STEPS, MOST_STEPS / 2 * wanted)
+    return load.edges * blocks * steps * math.sqrt(1 + load.n_rows / CACHED_ROWS)
 
 
 def _resampled_edges(load: Load) -> float:
@@ -123,6 +147,10 @@ def _resampled_edges(load: Load) -> float:
 
 def _resampled_votes(load: Load) -> float:
     return load.resamples * load.edges if load.walks else 0.0
+
+
+def _audited_rows(load: Load) -> float:
+    return float(min(load.audited, load.n_rows))
 
 
 def _audited(load: Load) -> float:
@@ -193,10 +221,10 @@ SHAPES: dict[str, tuple[Term, ...]] = {
         _scanned_here,
         _put_into_cells,
     ),
-    "audit": (_audited, _audited_pairs, _audited_values),
+    "audit": (_audited_rows, _audited, _audited_pairs, _audited_values),
     "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
     "stability": (_resampled_edges, _resampled_votes),
-    "plan": (_one, _rows),
+    "plan": (_one, _rows, _values, _smoothed_rows),
     "write": (_one, _rows, _rewritten_rows, _rewritten_values),
     "catalogue": (_one, _rows),
 }
@@ -212,23 +240,23 @@ TOLD = ("read", "neighbors", *LATER)
 HERE = ("audit", "cluster", "stability", "plan")
 """Stages of the processor of this machine alone."""
 
-SMOOTHING = (1.1, 2.7e-8)
-"""Seconds of spectral smoothing: whatever there is, and for each edge and coordinate."""
+SMOOTHING = (0.3, 1.5e-8)
+"""Seconds of spectral smoothing: whatever there is, and for a step of an edge."""
 RANKED = 3.9e-9
 """Seconds for one value of a row that an exact search proposes and measures."""
 LITE_READ = (7.0e-5, 3.3e-7)
 REWRITTEN = (4.0e-4, 4.7e-7)
 """Milvus Lite: seconds for a row and for each of its values, as read, and as written once more."""
 RATES: Rates = {
-    "other": (2.6, 6.0e-6),
+    "other": (2.8, 8.0e-6),
     "read": (0.3, 6.5e-6, 9.0e-8, *LITE_READ),
-    "languages": (2.7, 0.0),
+    "languages": (2.4, 0.0),
     "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.015, 1.9e-7, 2.3e-10),
-    "audit": (RANKED, 5.0e-9, 5.0e-11),
-    "cluster": (0.0, 6.0e-9, *SMOOTHING),
-    "stability": (4.2e-9, 2.5e-7),
-    "plan": (0.1, 5.0e-6),
-    "write": (0.5, 4.2e-5, *REWRITTEN),
+    "audit": (4.0e-5, RANKED, 5.0e-9, 5.0e-11),
+    "cluster": (0.0, 6.1e-9, *SMOOTHING),
+    "stability": (4.7e-9, 1.7e-7),
+    "plan": (0.1, 2.0e-6, 1.2e-8, 7.0e-6),
+    "write": (0.5, 4.5e-5, *REWRITTEN),
     "catalogue": (0.3, 0.0),
 }
 """Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options
@@ -307,9 +335,10 @@ def calibrated(
 ) -> dict[str, tuple[float, ...]]:
     """``rates`` made this machine's: each stage that was timed for ``load`` is scaled to what it
     took, any other by the mean (geometric) of those factors that tell of the same: this machine's
-    processor (``HERE``, and a search by it), or the server; if none does, by that of the others.
+    processor (``HERE``, and a search of every pair by it), or the server; if none does, by that of
+    the others.
 
-    What a server's search took tells of its index alone, and a GPU's of the GPU.
+    What a search by an index took tells of the index and the data alone, and a GPU's of the GPU.
     """
     alone = seconds(load, rates)
     factors = {
@@ -327,7 +356,7 @@ def calibrated(
 
 
 def _is_here(stage: str, load: Load) -> bool:
-    return stage in HERE or (stage == "neighbors" and load.here)
+    return stage in HERE or (stage == "neighbors" and load.engine == "exact")
 
 
 def _mean(factors: Sequence[float]) -> float:
@@ -353,6 +382,14 @@ def searching(load: Load, sample: Load, a_row: float, rates: Rates = RATES) -> f
     """
     there, here = _a_row(sample, rates), _a_row(load, rates)
     return a_row * load.n_rows * (here / there if there > 0 else 1.0)
+
+
+def disturbed(load: Load, search: float, rates: Rates = RATES) -> float:
+    """Seconds of a search that alone takes ``search``, while languages are told beside it: on the
+    processor of this machine each takes half of the time from the other.
+    """
+    told = seconds(load, rates)["languages"]
+    return search + min(search, told) / 2 if load.here else search
 
 
 def _a_row(load: Load, rates: Rates) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from tests.unit.engine_graphs import enough, graphs, parameters
+from tests.unit.engine_graphs import enough, exact, graphs, parameters
 from tests.unit.engine_oracles import definition
 from tests.unit.test_engine_together import assert_same, cluster
 from vdbcluster.graph import by_rows
@@ -62,6 +64,34 @@ def test_many_rows(kind: str) -> None:
     order = np.argsort(distances, axis=1, kind="stable")
     lists = (np.take_along_axis(array, order, axis=1) for array in (indices, distances))
     assert_equal(NeighborGraph(*lists, "euclidean"), HdbscanParams())
+
+
+def test_what_grows_with_min_samples_lies_where_it_is_told() -> None:
+    """In memory the limit of a run would not hold; what the room held before does not matter."""
+    asked: list[tuple[int, ...]] = []
+
+    def empty(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+        asked.append(shape)
+        return np.full(shape, 0, kind)
+
+    graph = exact(np.random.default_rng(0).normal(size=(5_000, 2)), 20)
+    params = HdbscanParams(min_samples=17)
+    found = build(graph, params, empty=empty)
+    assert (5_000, 17) in asked
+    np.testing.assert_array_equal(found.core_distances, build(graph, params).core_distances)
+
+
+def test_an_error_in_one_block_is_raised_and_the_threads_go_on_with_the_next_work() -> None:
+    with threadpool_limits(limits=3), by_rows.row_blocks(9_000) as blocks:
+        for _ in range(3):
+            with pytest.raises(MemoryError, match="no room for rows from 3072 on"):
+                blocks.each(_without_room)
+            assert blocks.summed(lambda rows: np.ones(1) * (rows.stop - rows.start)) == 9_000
+
+
+def _without_room(rows: slice) -> None:
+    if rows.start > 3000:
+        raise MemoryError(f"no room for rows from {rows.start} on")
 
 
 def assert_equal(graph: NeighborGraph, params: HdbscanParams) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data import embeddings
+from tests.silent import Listener
 from vdbcluster.adapters.local_index import index_bytes, shape_for
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
 from vdbcluster.adapters.shard_files import ShardFiles
@@ -134,6 +138,31 @@ def test_parts_leave_nothing_behind(tmp_path: Path) -> None:
     found = search(some_rows(), memory_bytes=30_000, folder=folder)
     found.search(np.arange(10), 5)
     assert list(folder.iterdir()) == []  # mapped, while it is used still
+
+
+class Watching(Listener):
+    """Keeps what lies in the folder, by name, each time the index has grown."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.seen: list[list[str]] = []
+
+    @contextmanager
+    def stage(self, name: str, total: int | None, unit: str = "rows") -> Iterator[Any]:
+        yield self
+
+    def advance(self, rows: int) -> None:
+        self.seen.append([place.name for place in self.folder.iterdir()])
+
+
+def test_killed_while_it_grows_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its files have no name at any time, so that no process has to remove them."""
+    watching = Watching(tmp_path)
+    found = search(some_rows(), memory_bytes=30_000, folder=tmp_path, observer=watching)
+    found.search(np.arange(10), 5)
+    assert len(watching.seen) > 2
+    assert not any(watching.seen)
 
 
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -54,6 +57,29 @@ def by_hand(between: np.ndarray, gain: float) -> np.ndarray:
         into[into == b] = a
 
 
+def of_all_pairs(between: np.ndarray, gain: float) -> np.ndarray:
+    """The same of whole numbers, each gain reckoned as it is there: what ties here ties there."""
+    into, alive, weight = np.arange(len(between)), list(range(len(between))), between.tolist()
+    while True:
+        volume = [sum(row) for row in weight]
+        offers = [
+            (-(gain + (of_union - (weight[a][a] / volume[a] + weight[b][b] / volume[b]))), a, b)
+            for a, b in combinations(alive, 2)
+            if weight[a][b]
+            for inside in [weight[a][a] + weight[b][b] + 2 * weight[a][b]]
+            for of_union in [inside / (volume[a] + volume[b])]
+        ]
+        best, a, b = min(offers, default=(0, 0, 0))
+        if best >= 0:
+            return into
+        for row in weight:
+            row[a], row[b] = row[a] + row[b], 0
+        weight[a] = [x + y for x, y in zip(weight[a], weight[b], strict=True)]
+        weight[b] = [0] * len(weight)
+        alive.remove(b)
+        into[into == b] = a
+
+
 def same_parts(one: np.ndarray, other: np.ndarray) -> bool:
     pairs = len(set(zip(one.tolist(), other.tolist(), strict=True)))
     return pairs == len(set(one.tolist())) == len(set(other.tolist()))
@@ -83,6 +109,22 @@ def test_it_is_the_greedy_join_of_all_pairs(seed, c, share, inside, gain):
     between = half + half.T + np.diag(rng.integers(0, 10**4 * inside + 1, c) * 2)
     found = _joined(csr_array(between.astype(np.int64)), gain)
     np.testing.assert_array_equal(found, by_hand(between.astype(float), gain))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    c=st.integers(1, 25),
+    share=st.floats(0.05, 1),
+    most=st.integers(1, 4),
+    gain=st.sampled_from([0.1, 0.5, 1.0]),
+)
+def test_of_equal_gains_the_first_pair_is_joined(seed, c, share, most, gain):
+    rng = np.random.default_rng(seed)
+    half = np.triu(rng.integers(1, most + 1, (c, c)) * (rng.random((c, c)) < share), 1)
+    between = half + half.T + np.diag(2 * rng.integers(0, 3 * most, c))
+    found = _joined(csr_array(between), gain)
+    np.testing.assert_array_equal(found, of_all_pairs(between, gain))
 
 
 @settings(deadline=None, max_examples=40)
@@ -194,3 +236,40 @@ def test_thousands_of_clusters_with_a_hub():
     into = _joined(csr_array(half + half.T + alone), 0.5)
     assert 2 <= len(np.unique(into)) < c / 4
     assert (into <= np.arange(c)).all()
+
+
+HUB = """
+import resource
+import numpy as np
+from scipy.sparse import csr_array
+from vdbcluster.methods.merge import _joined
+
+def hub(d):
+    leaves, ring = np.arange(1, d + 1), np.arange(d + 1, 2 * d + 1)
+    left = np.concatenate((np.zeros(2 * d, int), ring))
+    right = np.concatenate((leaves, ring, np.roll(ring, 1)))
+    weights = np.repeat([100, 10, 100], d)
+    inside = np.concatenate(([10**6], np.zeros(d, int), np.full(d, 4000)))
+    one_way = csr_array((weights, (left, right)), shape=(2 * d + 1, 2 * d + 1))
+    every = np.arange(2 * d + 1)
+    return csr_array(one_way + one_way.T + csr_array((inside, (every, every))))
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+_joined(hub(10), 1.0)
+before = most()
+assert (_joined(hub(2000), 1.0)[:2001] == 0).all()
+print(most() - before)
+"""
+
+
+def test_a_hub_that_takes_in_its_leaves_one_by_one_takes_no_memory() -> None:
+    """With each of them the gains of all its other pairs are a little greater than before.
+
+    In a process of its own, which tells how much more memory it has had: MiB on Linux.
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", HUB], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert int(told.stdout) < 80

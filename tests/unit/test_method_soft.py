@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from tests.unit.engine_graphs import graphs, permuted
+from vdbcluster.graph import by_rows
 from vdbcluster.methods import majority
 from vdbcluster.methods.soft import ROUNDS, assign, weights, withdrawn
 from vdbcluster.model.hierarchy import Clustering, no_clusters
@@ -95,6 +97,17 @@ def test_it_is_the_vote_of_the_neighbours(case):
     for i in np.flatnonzero(after.soft):
         least = before.probabilities[before.labels == labels[i]].min()
         assert after.probabilities[i] == pytest.approx(float(sure[i]) * least)
+
+
+@settings(deadline=None, max_examples=40)
+@given(case=cases())
+def test_several_threads_vote_as_one(case):
+    graph, before = case
+    with pytest.MonkeyPatch.context() as patched, threadpool_limits(limits=3):
+        patched.setattr(by_rows, "_FEWEST", 3)
+        patched.setattr(by_rows, "_MOST", 3)
+        after = assign(graph, before)
+    np.testing.assert_array_equal(after.labels, by_hand(graph, before.labels)[0])
 
 
 @settings(deadline=None, max_examples=50)

@@ -90,6 +90,7 @@ jobs = st.builds(
     dim=st.integers(1, 2048),
     n_neighbors=st.integers(1, 100),
     walks=st.integers(0, 256),
+    samples=st.integers(0, 100),
     soft=st.booleans(),
     local=st.booleans(),
     index=st.integers(0, 10**9),
@@ -128,6 +129,19 @@ def test_a_million_rows_fit_in_8_gb_and_200_000_in_2() -> None:
     assert peak_bytes(million, Room(8 * 10**9 // SHARE)) < 4 * 10**9
     some = replace(million, n_rows=200_000, walks=83)
     assert peak_bytes(some, Room(2 * 10**9 // SHARE)) < 1.5 * 10**9
+
+
+def test_the_nearest_of_min_samples_are_counted_in_memory_or_on_disk() -> None:
+    few = Job(n_rows=10**6, dim=8, n_neighbors=400, samples=10, resamples=0)
+    many = replace(few, samples=200)
+    nearest = 4 * 200 * few.n_rows
+    all_of_it, mapped = Room(nearest), Room(nearest - 1)
+    taken = [memory_bytes(job, all_of_it)["cluster"] for job in (few, many)]
+    assert 0.8 * nearest < taken[1] - taken[0] <= nearest
+    assert disk_bytes(few, all_of_it) == disk_bytes(many, all_of_it)
+    assert memory_bytes(few, mapped) == memory_bytes(many, mapped)
+    filed = [disk_bytes(job, mapped)["meanwhile"] for job in (few, many)]
+    assert filed[1] - filed[0] == nearest
 
 
 class Small(UnknownMachine):
@@ -206,6 +220,35 @@ def test_workers_take_memory_and_room_for_pieces(tmp_path: Path) -> None:
     assert heard.warnings == []
     check_budget(job, four, Small(memory=own + theirs - 1), heard)
     assert f"{theirs // MIB:,} MiB of it for 4 workers" in heard.warnings[0]
+
+
+class OnTmpfs(Small):
+    """The same machine, where files take memory."""
+
+    def in_memory(self, folder: Path) -> bool:
+        return folder.name == "runs"
+
+
+def test_files_on_a_tmpfs_count_as_memory(tmp_path: Path) -> None:
+    on_disk, there = settings(tmp_path, "20GB"), settings(tmp_path / "runs", "20GB")
+    check_budget(JOB, on_disk, OnTmpfs(), Listener())
+    files = disk_bytes(JOB, Room(20 * 10**9 // SHARE))["meanwhile"]
+    with pytest.raises(RefusedError, match=r"lie in memory \(a tmpfs\): name a directory") as told:
+        check_budget(JOB, there, OnTmpfs(), Listener())
+    assert f"{files // MIB:,} MiB of it are files in {tmp_path / 'runs'}" in str(told.value)
+    assert "\n" not in str(told.value)
+    check_budget(JOB, settings(tmp_path / "runs", "200GB"), OnTmpfs(), Listener())
+
+
+def test_without_a_limit_files_on_a_tmpfs_are_warned_of(tmp_path: Path) -> None:
+    room = Room(512 << 20)
+    enough = peak_bytes(JOB, room) + disk_bytes(JOB, room)["meanwhile"]
+    heard = Listener()
+    check_budget(JOB, settings(tmp_path / "runs"), OnTmpfs(memory=enough), heard)
+    check_budget(JOB, settings(tmp_path), OnTmpfs(memory=enough - 1), heard)
+    assert heard.warnings == []
+    check_budget(JOB, settings(tmp_path / "runs"), OnTmpfs(memory=enough - 1), heard)
+    assert "name a directory of a disk with --runs-dir" in heard.warnings[0]
 
 
 def test_without_a_limit_a_small_machine_is_warned_of(tmp_path: Path) -> None:

@@ -66,6 +66,18 @@ def test_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert (machine.free_memory() or 1) > 0
 
 
+def test_a_tmpfs_is_told_from_other_places() -> None:
+    machine, shared = ThisMachine(), Path("/dev/shm")
+    assert not machine.in_memory(Path("/proc/none"))
+    if f" {shared} tmpfs " not in _text(Path("/proc/mounts")):
+        pytest.skip("no tmpfs is mounted where one usually is")
+    assert machine.in_memory(shared / "not" / "there")
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
 def test_one_disk_is_told_from_another(tmp_path: Path) -> None:
     machine = ThisMachine()
     assert machine.same_disk(tmp_path / "not" / "there", tmp_path)

@@ -3,7 +3,8 @@
 In: the address of a scheduler, or a number of processes of this machine. Out: ``Workers``.
 Promise: work of a worker that is lost is done by another; what a worker raises is raised here; the
 rest is called off, and what was finished stays (``dask_loop``). Workers of another version of
-vdbcluster are refused. Processes of this machine end with this one, however it ends.
+vdbcluster are refused. Processes of this machine end with this one, however it ends, and are not
+told of Ctrl-C, which a terminal sends to all of them: they would each say where it found them.
 
     with dask_workers(processes=4) as workers:
         hierarchy_in_shards(store, bounds, params, workers, observer)
@@ -12,10 +13,12 @@ vdbcluster are refused. Processes of this machine end with this one, however it 
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
+from multiprocessing import resource_tracker
 from typing import Any
 
 from vdbcluster.adapters.dask_loop import Handing
@@ -77,17 +80,18 @@ def dask_workers(*, scheduler: str = "", processes: int = 0) -> Iterator[DaskWor
                 check_workers(client)
                 yield DaskWorkers(client, str(client.dashboard_link))
             return
-        with (
-            LocalCluster(
-                n_workers=processes,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,  # Dask counts mapped pages as memory, and stops at them
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            _client(Client, cluster) as client,
-        ):
+        with ExitStack() as stack:
+            with _deaf():
+                cluster = LocalCluster(
+                    n_workers=processes,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=0,  # Dask counts mapped pages as memory, and stops at them
+                    silence_logs=logging.CRITICAL,
+                )
+                stack.enter_context(cluster)
+            client = stack.enter_context(_client(Client, cluster))
             yield DaskWorkers(client, str(client.dashboard_link))
 
 
@@ -123,15 +127,36 @@ def check_workers(client: Any) -> None:
 
 
 @contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C waits for the end of it; threads and processes that begin in it never hear of it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # who starts it with the first process unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
-    """Dask logs each lost worker and each failure with its arguments; we tell what matters."""
-    logger = logging.getLogger("distributed")
+    """Dask logs each lost worker and each failure with its arguments; we tell what matters.
+
+    After Ctrl-C it stays quiet: its threads go on with what they began until the process ends.
+    """
+    logger, interrupted = logging.getLogger("distributed"), False
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:
-        logger.setLevel(level)
+        if not interrupted:
+            logger.setLevel(level)
 
 
 def _client(kind: Any, address: Any) -> Any:

@@ -15,7 +15,7 @@ map (8-bit scalars) would take, and several times as quick to scan.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import ceil, sqrt
@@ -24,10 +24,9 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.errors import RefusedError
 from vdbcluster.graph.distance import blocks
 from vdbcluster.model.arrays import BoolArray, Float32Array, Int64Array
@@ -152,29 +151,34 @@ def build(
 def _on_disk(
     shape: IndexShape, part: Callable[[slice], Any], folder: Path | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """The bytes of all parts, mapped, so that they can be read when their names are gone."""
-    with _scratch(folder) as place:
-        store = ShardFiles(place)
-        for number, rows in enumerate(shape.part_rows()):
-            name = _name(shape, number)
-            store.save_matrix(name, faiss.serialize_index(part(rows)))
-            yield store.matrix(name)
+    """The bytes of all parts, mapped."""
+    for rows in shape.part_rows():
+        held = np.asarray(faiss.serialize_index(part(rows)))
+        yield _filed([held], np.uint8, held.shape, folder)
 
 
-def _scratch(folder: Path | None) -> tempfile.TemporaryDirectory[str]:
+def _filed(
+    arrays: Iterable[NDArray[Any]], kind: DTypeLike, shape: tuple[int, ...], folder: Path | None
+) -> NDArray[Any]:
+    """The arrays one after the other as one, mapped from a file of ``folder`` without a name, which
+    is gone when the process ends, however it does.
+
+    It is written and then mapped: a full disk ends a process that writes to a map.
+    """
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="vdbcluster-index-", dir=folder)
+        with tempfile.TemporaryFile(prefix="vdbcluster-", dir=folder) as file:
+            for array in arrays:
+                file.write(array.data)
+            file.flush()
+            return np.memmap(file, kind, "r", shape=shape)  # keeps the file alive
     except OSError as error:
-        raise _no_room(folder or "a file", error) from error
-
-
-def _no_room(place: Path | str, error: OSError) -> RefusedError:
-    return RefusedError(
-        f"the local index does not fit into memory and cannot be put in {place} "
-        f"({error.strerror}); name another directory with --runs-dir, or allow more memory"
-    )
+        raise RefusedError(
+            "the local index does not fit into memory and cannot be put in "
+            f"{folder or 'a temporary file'} ({error.strerror}); name another directory with "
+            "--runs-dir, or allow more memory"
+        ) from error
 
 
 def opened(shape: IndexShape, store: ShardStore) -> LocalIndex:
@@ -214,30 +218,24 @@ def _trained(
     """The index without rows, as bytes."""
     index = _untrained(shape, seed)
     which = audit_sample(shape.n_rows, max(_LEAST_TRAINED, _PER_CELL * shape.cells), seed)
-    with _scratch(folder) if shape.parts > 1 else nullcontext(None) as place:
-        sample = _sampled(vectors, which, index.d, place)
-        with threadpool_limits(limits=1):  # many tiny fits: two threads mostly wait
-            index.train(sample)
+    sample = _sampled(vectors, which, shape, folder)
+    with threadpool_limits(limits=1):  # many tiny fits: two threads mostly wait
+        index.train(sample)
     return np.asarray(faiss.serialize_index(index))
 
 
-def _sampled(vectors: Float32Array, which: Int64Array, dim: int, place: str | None) -> Float32Array:
-    """The rows that an index learns from, ``(len(which), dim)``; in a file of ``place``, if any,
-    which is written and then mapped: a full disk ends a process that writes to a map.
-    """
-    if place is None:
-        sample = np.empty((len(which), dim), np.float32)
-        for block in blocks(sample):
-            sample[block] = _even(vectors[which[block]])
-        return sample
-    name = Path(place) / "sample"
-    try:
-        with name.open("wb") as file:
-            for block in blocks(np.broadcast_to(np.float32(0), (len(which), dim))):
-                file.write(_even(vectors[which[block]]).data)
-    except OSError as error:
-        raise _no_room(place, error) from error
-    return np.memmap(name, np.float32, "r", shape=(len(which), dim))
+def _sampled(
+    vectors: Float32Array, which: Int64Array, shape: IndexShape, folder: Path | None
+) -> Float32Array:
+    """The rows that an index learns from; in a file where the index is cut into parts."""
+    size = len(which), shape.dim + shape.dim % 2
+    places = blocks(np.broadcast_to(np.float32(0), size))
+    if shape.parts > 1:
+        return _filed((_even(vectors[which[at]]) for at in places), np.float32, size, folder)
+    sample = np.empty(size, np.float32)
+    for at in places:
+        sample[at] = _even(vectors[which[at]])
+    return sample
 
 
 def _untrained(shape: IndexShape, seed: int) -> Any:

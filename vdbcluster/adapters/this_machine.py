@@ -13,6 +13,7 @@ all is ``own``: the highest that the process ever had (``getrusage``).
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ EVERY = 0.05
 """Seconds between two looks; one takes some 30 microseconds."""
 _STATUS, _MEMORY = Path("/proc/self/status"), Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 class ThisMachine:
@@ -74,6 +76,16 @@ class ThisMachine:
             return _there(one).stat().st_dev == _there(other).stat().st_dev
         except OSError:
             return False
+
+    def in_memory(self, folder: Path) -> bool:
+        try:
+            disk = _there(folder).stat().st_dev
+            mounts = _MOUNTS.read_text(errors="replace").splitlines()
+        except OSError:
+            return False
+        number = f"{os.major(disk)}:{os.minor(disk)}"
+        kinds = [line.partition(" - ")[2] for line in mounts if line.split()[2] == number]
+        return any(kind.startswith(("tmpfs ", "ramfs ")) for kind in kinds)
 
     def _run(self, idle: Event) -> None:
         while not idle.wait(EVERY):

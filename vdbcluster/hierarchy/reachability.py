@@ -47,7 +47,8 @@ def mutual_reachability(
 ) -> Reachability:
     """Weight all known pairs; ``min_samples`` is at least 1 and counts neighbours without self.
 
-    ``blocks``: of the rows of the graph. The private copy of the lists lies where ``empty`` says.
+    ``blocks``: of the rows of the graph. The private copy of the lists, and the ``min_samples``
+    nearest of each row, lie where ``empty`` says.
     """
     indices = empty(graph.indices.shape, np.int32)
     distances = empty(graph.indices.shape, np.float32)
@@ -59,7 +60,7 @@ def mutual_reachability(
     pairs = _absorb(indices, distances, extra)
     order = _near_together(indices, blocks)
     blocks.each(lambda rows: _symmetrise(indices, distances, order[rows]))
-    core = _cores(indices, distances, pairs, min_samples, blocks)
+    core = _cores(indices, distances, pairs, min_samples, blocks, empty)
     blocks.each(lambda rows: _weigh(indices, distances, core, rows.start, rows.stop))
     reach = np.maximum(pairs.distances, np.maximum(core[pairs.left], core[pairs.right]))
     finite = np.isfinite(reach)
@@ -90,10 +91,16 @@ def _cores(
     pairs: ExtraEdges,
     min_samples: int,
     blocks: RowBlocks,
+    empty: Allocate,
 ) -> Float32Array:
     """The distance of each row to the last of its ``min_samples`` nearest, ``(n,)``."""
-    nearest = np.full((len(indices), min_samples), np.inf, np.float32)
-    blocks.each(lambda rows: _collect_own(indices, distances, nearest, rows.start, rows.stop))
+    nearest = empty((len(indices), min_samples), np.float32)
+
+    def collect(rows: slice) -> None:
+        nearest[rows] = np.inf
+        _collect_own(indices, distances, nearest, rows.start, rows.stop)
+
+    blocks.each(collect)
     _collect_others(indices, distances, nearest)
     if len(pairs):
         _collect_pairs(pairs.left, pairs.right, pairs.distances, nearest)

@@ -18,7 +18,7 @@ leads to the other.
 from __future__ import annotations
 
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from scipy.sparse import csr_array, triu
@@ -29,6 +29,9 @@ from vdbcluster.model.hierarchy import NOISE, Clustering
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
 _BLOCK_ROWS = 8192
+_OUTDATED = 4
+"""The heap is cleared once it holds so many times as many entries as there are pairs: a cluster
+that takes in its d neighbours one by one leaves d^2 of them."""
 
 
 def merge(graph: NeighborGraph, clustering: Clustering, gain: float = 0.5) -> Clustering:
@@ -136,9 +139,9 @@ def _join_pairs(
     """For each cluster the one it was joined to, itself if none; the arrays are used up.
 
     A heap holds the gain of each pair ``left < right`` that gains anything, ties by number, and how
-    many ``times`` it had been reckoned by then: an entry that is out of date is passed over. The
-    pairs of a cluster are a list: from ``first`` of it ``after`` each other, 2t and 2t + 1 for the
-    two ends of pair t.
+    many ``times`` it had been reckoned by then: an entry that is out of date is passed over, and
+    goes when most are. The pairs of a cluster are a list: from ``first`` of it ``after`` each
+    other, 2t and 2t + 1 for the two ends of pair t.
     """
     n_pairs, n_clusters = left.shape[0], inside.shape[0]
     into, place = np.arange(n_clusters), np.full(n_clusters, -1)
@@ -156,6 +159,9 @@ def _join_pairs(
             times[pair] += 1
             if gained > 0:
                 heappush(heap, (-gained, int(a), int(b), int(pair), int(times[pair])))
+        if len(heap) > _OUTDATED * n_pairs:
+            heap = [entry for entry in heap if times[entry[3]] == entry[4]]
+            heapify(heap)
         best = -1
         while best < 0 and len(heap) > 0:
             _, _, _, t, then = heappop(heap)

@@ -24,7 +24,8 @@ def check_budget(job: Job, settings: Settings, machine: Machine, observer: Obser
     Without a limit of memory, more than the machine has free is a warning: pages of other programs
     may make room.
     """
-    refuse(too_little_memory(job, settings) or too_little_disk(job, settings, machine))
+    short = too_little_memory(job, settings, machine) or too_little_disk(job, settings, machine)
+    refuse(short)
     if settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):
         observer.warn(told)
 
@@ -35,17 +36,33 @@ def refuse(why: str) -> None:
         raise RefusedError(why)
 
 
-def too_little_memory(job: Job, settings: Settings) -> str:
+def too_little_memory(job: Job, settings: Settings, machine: Machine) -> str:
     """Why the limit of memory will not do; empty if it does, or there is none."""
-    limit = settings.scale.memory_limit
+    limit, files = settings.scale.memory_limit, _files_in_memory(job, settings, machine)
     stages = memory_bytes(job, room_of(settings))
     most = max(stages, key=lambda stage: stages[stage])
-    if limit == "auto" or stages[most] <= limit:
+    need = stages[most] + files
+    if limit == "auto" or need <= limit:
         return ""
     where = "an embedded Milvus Lite file" if job.embedded else f"{job.n_rows:,} rows"
     return (
-        f"the run needs about {stages[most] // MIB:,} MiB for {where} (stage {most}), and "
-        f"--memory-limit allows {limit // MIB:,} MiB; {_advice(job)}"
+        f"the run needs about {need // MIB:,} MiB for {where} (stage {most}), and "
+        f"--memory-limit allows {limit // MIB:,} MiB; "
+        f"{_of_files(files, settings) if files else _advice(job)}"
+    )
+
+
+def _files_in_memory(job: Job, settings: Settings, machine: Machine) -> int:
+    """Bytes of large arrays that were to lie on a disk, and lie in memory all the same."""
+    if not machine.in_memory(settings.run.runs_dir):
+        return 0
+    return disk_bytes(job, room_of(settings))["meanwhile"]
+
+
+def _of_files(files: int, settings: Settings) -> str:
+    return (
+        f"{files // MIB:,} MiB of it are files in {settings.run.runs_dir}, which lie in memory (a "
+        "tmpfs): name a directory of a disk with --runs-dir"
     )
 
 
@@ -82,15 +99,16 @@ def _full(folder: Path, need: int, option: str, machine: Machine) -> str:
 def scarce(job: Job, settings: Settings, machine: Machine) -> str:
     """A line if the run needs more memory than the machine has free; empty if it does not."""
     free, room = machine.free_memory(), room_of(settings)
-    workers = settings.scale.workers
+    workers, files = settings.scale.workers, _files_in_memory(job, settings, machine)
     theirs = workers * worker_bytes(job, room)
-    need = peak_bytes(job, room) - (machine.own_memory() or 0) + theirs
+    need = peak_bytes(job, room) - (machine.own_memory() or 0) + theirs + files
     if free is None or need <= free:
         return ""
     shared = f" ({theirs // MIB:,} MiB of it for {workers} workers)" if workers else ""
+    advice = "--memory-limit puts large arrays on disk"
     return (
         f"the run needs about {need // MIB:,} MiB more of memory{shared}, and the machine has "
-        f"{free // MIB:,} MiB free; --memory-limit puts large arrays on disk"
+        f"{free // MIB:,} MiB free; {_of_files(files, settings) if files else advice}"
     )
 
 

@@ -2,7 +2,7 @@
 
 In: a run store, a manifest that says who and what. Out: the same manifest with facts, timings and
 states as they come, stored as a whole each time. Promise: no other code changes a manifest, but for
-the facts of ``explain`` (``explain_record``).
+the facts of ``explain`` (``explain_record``); a stage of another thread may end at any time.
 
     journal = Journal(runs, begun)
     with journal.timed("read"):
@@ -15,8 +15,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from vdbcluster.config.settings import SECRET, Settings
@@ -41,6 +43,7 @@ class Journal:
     facts: dict[str, Any] = field(init=False)
     seconds: dict[str, float] = field(init=False)
     clusters: tuple[ClusterRow, ...] = field(init=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """A manifest that was recorded before goes on from what it holds."""
@@ -53,12 +56,10 @@ class Journal:
 
     def manifest(self, state: RunState) -> RunManifest:
         """What is known so far."""
+        with self._lock:
+            facts, seconds = deepcopy(self.facts), dict(self.seconds)
         return replace(
-            self.begun,
-            state=state,
-            facts=self.facts,
-            seconds=self.seconds,
-            clusters=self.clusters,
+            self.begun, state=state, facts=facts, seconds=seconds, clusters=self.clusters
         )
 
     def record(self, state: RunState) -> RunManifest:
@@ -76,8 +77,9 @@ class Journal:
                 yield
         except MemoryError as error:
             raise out_of_memory(error, stage) from error
-        self.seconds[stage] = round(time.perf_counter() - start, 3)
-        self._note_memory(stage, peak)
+        with self._lock:
+            self.seconds[stage] = round(time.perf_counter() - start, 3)
+            self._note_memory(stage, peak)
 
     def _note_memory(self, stage: str, peak: MemoryPeak) -> None:
         if not peak.own:

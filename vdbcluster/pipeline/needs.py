@@ -4,7 +4,7 @@ In: ``Job`` (rows, dimension, neighbours, method, who searches, where the databa
 Out: bytes by stage, bytes of files by kind. Promise: pure arithmetic on what the stages allocate;
 more rows never take less, a smaller room never takes more memory.
 
-    job = Job(n_rows=1_000_000, dim=384, n_neighbors=50, smooth=True)
+    job = Job(n_rows=1_000_000, dim=384, n_neighbors=50, walks=64)
     max(memory_bytes(job, room).values())
     disk_bytes(job, room)
 
@@ -57,6 +57,8 @@ SENT_ROW, SENT_ROWS = 4096, 8192
 FOREST_ROW, TREE_ROW = 90, 150
 """Bytes a row of the spanning forest while it is found, beside the edges; and of the trees and
 scores that are made of it, once the edges are spent."""
+CORE_ROW = 8
+"""Bytes a row while core distances are found, beside the ``min_samples`` nearest of each."""
 SAMPLED_ROW = 40
 """Bytes a row: which rows are in a sample, where, and their labels."""
 COLUMNS, SPARE_COLUMNS = 32, 24
@@ -82,10 +84,11 @@ TREE = 4
 class Job:
     """What a run is asked to do.
 
-    ``walks``: coordinates of spectral smoothing, 0 without it. ``soft``: noise is given to its
-    neighbours. ``local``: this process searches; ``index``: bytes of its index, 0 for every pair.
-    ``centered``: the vectors are prepared beside themselves. ``embedded``: Milvus Lite in our own
-    process. ``text_keys``: keys are texts. ``keep_graph``: the graph goes into the record.
+    ``walks``: coordinates of spectral smoothing, 0 without it. ``samples``: ``min_samples``.
+    ``soft``: noise is given to its neighbours. ``local``: this process searches; ``index``: bytes
+    of its index, 0 for every pair. ``centered``: the vectors are prepared beside themselves.
+    ``embedded``: Milvus Lite in our own process. ``text_keys``: keys are texts. ``keep_graph``: the
+    graph goes into the record.
     ``workers``: other processes that share the work, as far as their number is known.
     """
 
@@ -93,6 +96,7 @@ class Job:
     dim: int
     n_neighbors: int
     walks: int = 0
+    samples: int = 0
     soft: bool = False
     resamples: int = 5
     local: bool = False
@@ -119,11 +123,12 @@ def memory_bytes(job: Job, room: Room) -> dict[str, int]:
     smoothed = _pair(job, room) if job.walks else 0
     with_graph = _points(job, room) + _pair(job, room)
     kept = with_graph + smoothed
+    hierarchy = _hierarchy(job, room, _pair(job, room))
     own = {
         "read": _page(job) * (PAGES_READ - PAGES_LEFT),
         "neighbors": with_graph + _searching(job, room),
         "audit": with_graph + _exact_block(job, 256),
-        "cluster": with_graph + max(_smoothing(job), smoothed + _hierarchy(job, _pair(job, room))),
+        "cluster": with_graph + max(_smoothing(job), smoothed + hierarchy),
         "stability": kept + _sampling(job, room),
         "plan": kept + ROW_PLANNED * job.n_rows,
         "write": ROW_PLANNED * job.n_rows + SENT_ROW * min(job.n_rows, SENT_ROWS),
@@ -168,6 +173,7 @@ def disk_bytes(job: Job, room: Room) -> dict[str, int]:
     arrays = [job.vectors] * (1 + job.centered) + [pair // 2] * (4 if job.walks else 2)
     spilled = sum(size for size in arrays if not room.holds(size))
     worked_on = 0 if room.holds(pair // 2) else 2 * pair  # a sample and its copy
+    worked_on += 0 if room.holds(_nearest(job)) else _nearest(job)
     index = 0 if room.holds(job.index) else job.index
     pieces = pair + (job.vectors + TREE * pair if job.workers else 0)
     graphs = pair * (1 + (job.walks > 0)) if job.keep_graph else 0  # as searched, as smoothed
@@ -224,9 +230,16 @@ def _smoothing(job: Job) -> int:
     return max(put_in_order, edges + looked_for + max(3 * block, 4 * job.walks * job.n_rows))
 
 
-def _hierarchy(job: Job, copied: int) -> int:
+def _hierarchy(job: Job, room: Room, copied: int) -> int:
     """The copy of the edges that is worked on, then what is made of it, then who is near noise."""
-    return max(copied + FOREST_ROW * job.n_rows, TREE_ROW * job.n_rows + _links(job))
+    nearest = _nearest(job) if room.holds(_nearest(job)) else 0
+    a_row = max(FOREST_ROW * job.n_rows, CORE_ROW * job.n_rows + nearest)
+    return max(copied + a_row, TREE_ROW * job.n_rows + _links(job))
+
+
+def _nearest(job: Job) -> int:
+    """Distances to the ``min_samples`` nearest of each row; see ``hierarchy.reachability``."""
+    return 4 * job.samples * job.n_rows
 
 
 def _links(job: Job) -> int:
@@ -241,4 +254,4 @@ def _sampling(job: Job, room: Room) -> int:
     """The graph of a sample, and what is made of it; places and labels of all rows."""
     part = replace(job, n_rows=job.n_rows * 4 // 5)
     sample = _pair(job, room) * 4 // 5
-    return sample + _hierarchy(part, sample) + SAMPLED_ROW * job.n_rows
+    return sample + _hierarchy(part, room, sample) + SAMPLED_ROW * job.n_rows

@@ -50,6 +50,12 @@ class Machine(Protocol):
         """Whether what one folder takes is gone for the other; False where it cannot be told."""
         ...
 
+    def in_memory(self, folder: Path) -> bool:
+        """Whether files take memory where the folder is or would be made, as on a tmpfs; False
+        where it cannot be told.
+        """
+        ...
+
 
 class UnknownMachine:
     """Nothing is measured, and so nothing refused."""
@@ -68,3 +74,6 @@ class UnknownMachine:
 
     def same_disk(self, one: Path, other: Path) -> bool:
         return one == other
+
+    def in_memory(self, folder: Path) -> bool:  # noqa: ARG002
+        return False

@@ -33,6 +33,7 @@ def job_of(
         dim=dim,
         n_neighbors=k,
         walks=likely_walks(rows) if chosen.smooth == "spectral" else 0,
+        samples=min(chosen.hdbscan.min_samples, k),
         soft=chosen.soft,
         resamples=settings.cluster.resamples,
         local=engine in ("exact", "local"),

@@ -204,7 +204,7 @@ class _Look:
 
     def _look_at_budget(self, job: Job) -> None:
         machine, settings = ThisMachine(), self._settings
-        short = too_little_memory(job, settings) or too_little_disk(job, settings, machine)
+        short = too_little_memory(job, settings, machine) or too_little_disk(job, settings, machine)
         if short:
             self._problems.append(short)
         elif settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):

@@ -18,28 +18,38 @@ import fsspec.implementations.memory
 import numpy as np
 import pytest
 
-from tests.object_store import bucket
+from tests.object_store import bucket, seaweed
 from vdbcluster.adapters import npy, shard_files
 from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.errors import UsageError, VdbclusterError
 from vdbcluster.ports.shards import ShardStore
 
-KINDS = ["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)]
+STORES = [pytest.param(name, marks=pytest.mark.slow) for name in ("moto", "seaweed")]
+KINDS = ["folder", "memory", *STORES]
+in_stores = pytest.mark.parametrize("place", STORES, indirect=True)
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with bucket() as url:
-        yield url
+@pytest.fixture(scope="module", params=KINDS)
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where folders may be made."""
+    if request.param == "folder":
+        yield str(tmp_path_factory.mktemp("place"))
+    elif request.param == "memory":
+        yield f"memory://{uuid.uuid4().hex}"
+    elif request.param == "moto":
+        with bucket() as url:
+            yield url
+    else:
+        with seaweed() as found:
+            yield found.url
 
 
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    name = uuid.uuid4().hex
-    if request.param == "s3":
-        return f"{request.getfixturevalue('s3')}/{name}/graph"
-    return f"memory://{name}/graph" if request.param == "memory" else str(tmp_path / "some" / name)
+@pytest.fixture
+def url(place: str) -> str:
+    return f"{place}/{uuid.uuid4().hex}/graph"
 
 
 @pytest.fixture
@@ -105,6 +115,17 @@ def test_large_matrices_are_written_in_blocks(
     np.testing.assert_array_equal(store.matrix("m"), array)
     store.save_matrix("again", store.matrix("m"))
     np.testing.assert_array_equal(store.matrix("again"), array)
+
+
+@in_stores
+def test_a_matrix_of_several_parts_goes_up_and_comes_back(url: str) -> None:
+    """s3fs cuts what is larger than 50 MiB."""
+    rows = np.random.default_rng(0).random((60_000, 300), np.float32)  # 69 MiB
+    store = ShardFiles(url)
+    store.save_matrix("m", rows)
+    np.testing.assert_array_equal(store.matrix("m"), rows)
+    store.drop()
+    assert not store.has_matrix("m")
 
 
 def test_another_process_has_the_same(store: ShardStore) -> None:
@@ -184,6 +205,26 @@ def test_folders_of_ours_are_cleared_once_they_are_old(url: str) -> None:
         assert place.store(name).has("x")
 
 
+def test_a_place_is_tried_by_a_piece_that_goes_again(url: str) -> None:
+    WorkFolders(url).check()
+    files, root = fsspec.core.url_to_fs(url)
+    assert not any(map(files.isfile, files.find(root)))  # SeaweedFS drops a folder a little later
+
+
+@in_stores
+@pytest.mark.usefixtures("place")
+def test_a_bucket_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"s3://nowhere/work \(.*--work-dir") as told:
+        WorkFolders("s3://nowhere/work").check()
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="name a folder"):
+        WorkFolders(str(tmp_path / "file" / "work")).check()
+
+
 def test_a_folder_of_ours_goes_whole(tmp_path: Path) -> None:
     store = ShardFiles(str(tmp_path / "graph"))
     store.save("x", {"a": np.arange(3)})
@@ -250,9 +291,14 @@ def test_a_store_that_cannot_be_reached_is_one_line() -> None:
         lambda: store.matrix("x"),
         store.drop,
         lambda: WorkFolders(store.url).clear("0123abcd", "", 1.0),
+        WorkFolders(store.url).check,
     ):
-        with pytest.raises(VdbclusterError, match=r"unreachable://bucket/graph .*\(no endpoint\)"):
+        with pytest.raises(
+            VdbclusterError, match=r"unreachable://bucket/graph .*\(no endpoint\)"
+        ) as told:
             use()
+        assert "damaged" not in str(told.value)
+        assert told.value.exit_code == VdbclusterError.exit_code  # it may answer later
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from tests.integration.labelled import ROWS, fill_labelled
 from tests.stand_in_cuvs import Cuvs, play
 from tests.stand_in_gpu import FakeCupy
 from vdbcluster.adapters import gpu_graph
+from vdbcluster.adapters.gpu_graph import GraphNeighbors
 from vdbcluster.adapters.quiet import QuietObserver
+from vdbcluster.adapters.this_machine import ThisMachine
 from vdbcluster.config.milvus import MilvusSettings
+from vdbcluster.config.scale import ScaleSettings
 from vdbcluster.config.settings import ClusterSettings, NeighborSettings, RunSettings, Settings
 from vdbcluster.errors import UsageError
-from vdbcluster.wiring import choice
+from vdbcluster.wiring import bench, choice
 from vdbcluster.wiring.inspection import inspect_collection
 from vdbcluster.wiring.main_job import run_job
 
@@ -89,6 +93,25 @@ def test_a_graph_is_built_where_every_pair_takes_long(
     cuvs.built.clear()
     facts = run_job(certified, QUIET, dry_run=True).facts["neighbors"]
     assert (facts["engine"], facts["exact"], cuvs.built) == ("Card 7, every pair, exact", True, [])
+
+
+def test_a_graph_may_take_half_of_what_the_limit_leaves(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    monkeypatch.setattr(gpu_graph, "_LONG", 0)
+    play(monkeypatch, Cuvs())
+    allowed: list[int] = []
+
+    def made(*args: Any, **more: Any) -> GraphNeighbors:
+        allowed.append(more["host_bytes"])
+        return GraphNeighbors(*args, **more)
+
+    monkeypatch.setattr(bench, "GraphNeighbors", made)
+    limit = 64 * 10**9
+    scale = {"scale": ScaleSettings(memory_limit=limit)}
+    run_job(settings_for(docs, "gpu", tmp_path).model_copy(update=scale), QUIET, dry_run=True)
+    assert 0 < allowed[0] < limit // 2 - (ThisMachine().own_memory() or 0) // 4
 
 
 def test_without_a_gpu_nothing_is_read(

@@ -25,13 +25,13 @@ NAME = "news"
 ROWS = 2225
 
 
-def insert(client: MilvusClient, vectors: np.ndarray, keys: Sequence[int]) -> None:
+def insert(client: MilvusClient, name: str, vectors: np.ndarray, keys: Sequence[int]) -> None:
     rows: list[dict[str, Any]] = [{"id": int(k), "vector": vectors[k].tolist()} for k in keys]
     for start in range(0, len(rows), 500):
-        client.upsert(NAME, rows[start : start + 500])
+        client.upsert(name, rows[start : start + 500])
 
 
-def change(client: MilvusClient, vectors: np.ndarray, seed: int = 0) -> None:
+def change(client: MilvusClient, name: str, vectors: np.ndarray, seed: int = 0) -> None:
     """5 % of the rows new, 3 % deleted, 2 % changed."""
     rng = np.random.default_rng(seed)
     first = ROWS - ROWS // 20
@@ -39,15 +39,15 @@ def change(client: MilvusClient, vectors: np.ndarray, seed: int = 0) -> None:
     gone, changed = some[: 3 * ROWS // 100], some[3 * ROWS // 100 :]
     moved = vectors.copy()
     moved[changed] = vectors[changed] + rng.normal(0, 0.02, (len(changed), vectors.shape[1]))
-    insert(client, vectors, range(first, ROWS))
-    client.delete(NAME, ids=gone.tolist())
-    insert(client, moved, changed.tolist())
+    insert(client, name, vectors, range(first, ROWS))
+    client.delete(name, ids=gone.tolist())
+    insert(client, name, moved, changed.tolist())
 
 
-def how(place: Backend, runs: Path, center: str, **scale: Any) -> Settings:
+def how(place: Backend, name: str, runs: Path, center: str, **scale: Any) -> Settings:
     return load_settings(
         {
-            "milvus": {"uri": place.uri, "collection": NAME},
+            "milvus": {"uri": place.uri, "collection": name},
             "run": {"runs_dir": runs},
             "neighbors": {"center": center},
             "scale": scale,
@@ -71,19 +71,19 @@ def test_the_labels_are_those_of_a_run_anew(tmp_path: Path, center: str) -> None
     place = Backend(LITE_FILE, str(tmp_path / "lite.db"))
     with client_of(place) as client:
         plain.create(client, NAME, vectors.shape[1])
-        insert(client, vectors, range(ROWS - ROWS // 20))
-    first, _, _ = planned(how(place, tmp_path / "runs", center, incremental=True))
+        insert(client, NAME, vectors, range(ROWS - ROWS // 20))
+    first, _, _ = planned(how(place, NAME, tmp_path / "runs", center, incremental=True))
     assert first.facts["neighbors"]["from"] == "searched"
     with client_of(place) as client:
-        change(client, vectors)
-    second, labels, notes = planned(how(place, tmp_path / "runs", center, incremental=True))
+        change(client, NAME, vectors)
+    second, labels, notes = planned(how(place, NAME, tmp_path / "runs", center, incremental=True))
     found = second.facts["neighbors"]
     assert found["from"] == "carried", notes
     assert (found["new"], found["changed"], found["gone"]) == (111, 45, 66)
     assert 156 <= found["searched"] < ROWS / 4
     assert second.facts["audit"]["recall"] == 1.0
     assert any("carried over from run" in note for note in notes)
-    _, anew, _ = planned(how(place, tmp_path / "anew", center))
+    _, anew, _ = planned(how(place, NAME, tmp_path / "anew", center))
     assert sorted(labels) == sorted(anew)
     if center == "none" or not any("the mean of that run" in note for note in notes):
         assert labels == anew

@@ -17,6 +17,7 @@ import pytest
 
 from vdbcluster.adapters.dask_loop import GONE, Handing, _result
 from vdbcluster.adapters.dask_workers import DaskWorkers
+from vdbcluster.adapters.leased import LeasedSink
 from vdbcluster.adapters.memory import MemorySink
 from vdbcluster.adapters.memory_collection import MemoryCollection
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection
@@ -36,6 +37,7 @@ from vdbcluster.pipeline.write_shards import (
     call_off,
     has_outcome,
     save_part,
+    write_shard,
 )
 from vdbcluster.wiring import bench, shard_work
 from vdbcluster.wiring.bench import Bench
@@ -129,6 +131,17 @@ def test_a_slow_way_asks_between_fewer_rows(
         work(sink, rate, way)(0)
         assert sink.pieces == pieces
         assert sink.collection.labelled.all()
+
+
+def test_what_is_called_off_in_its_last_call_leaves_nothing_behind(
+    store: ShardFiles, work: Callable[..., WriteShard], tmp_path: Path
+) -> None:
+    store.save(BEGUN, {})
+    save_part(store, 0, part(0, ROWS))
+    sink = Sink(ROWS, lambda: call_off(store))
+    with pytest.raises(VdbclusterError, match="called off"):
+        work(sink)(0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_called_off_is_not_begun(
@@ -281,6 +294,53 @@ def test_a_run_without_workers_calls_them_off_too_before_it_writes(
     assert ["may still be writing" in line for line in told] == [True] * (not reached)
 
 
+@pytest.mark.parametrize(
+    ("way", "twice"), [("side-collection", True), ("lite-merge", True), ("guarded-upsert", False)]
+)
+def test_a_part_that_hangs_is_begun_again_where_labels_alone_are_sent(
+    way: Any, twice: bool, tmp_path: Path
+) -> None:
+    workers = DaskWorkers(SimpleNamespace(nthreads=dict))
+    crew = Crew(settings(), WorkFolders(str(tmp_path)), workers, 2, reaches=True)
+    assert crew.writing_workers(WriteWay(way, "", "docs"), None).twice is twice
+    here = Crew(settings(), WorkFolders(str(tmp_path)))
+    assert here.writing_workers(WriteWay(way, "", "docs"), None) is here.workers
+
+
+def test_two_workers_may_write_one_part(store: ShardFiles, work: Callable[..., WriteShard]) -> None:
+    """The first hangs in a call; what it does when it wakes is no more than that call."""
+    store.save(BEGUN, {})
+    save_part(store, 0, part(0, 2500))
+    woken, hangs = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        if len(first.pieces) == 1 and not woken.is_set():
+            hangs.set()
+            woken.wait(20)
+
+    first, second = Sink(2500, meanwhile), Sink(2500)
+    raised: list[VdbclusterError] = []
+
+    def write_first() -> None:
+        standing = LeasedSink(first, Standing(store))
+        try:
+            write_shard(part(0, 2500), standing, batch_rows=1000)
+        except VdbclusterError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=write_first)
+    thread.start()
+    hangs.wait(20)
+    work(second)(0)
+    assert has_outcome(store, 0)
+    assert second.collection.labelled.all()
+    call_off(store)
+    woken.set()
+    thread.join()
+    assert "called off" in str(raised[0])
+    assert first.pieces == [1000]
+
+
 @pytest.mark.parametrize(("rate", "at_once"), [(5000.0, 3), ("auto", None), ("none", None)])
 def test_workers_that_join_while_labels_are_written_do_not_make_it_faster_than_its_rate(
     rate: Any, at_once: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -303,7 +363,7 @@ def test_workers_that_join_while_labels_are_written_do_not_make_it_faster_than_i
     assert writers is not None
     writers.write([], lambda _: None)
     asked, work = found[0]
-    assert (asked.at_once, asked.twice) == (at_once, False)
+    assert asked.at_once == at_once
     assert work.throttle.rate == (rate if at_once is None else rate / at_once)
 
 

@@ -200,6 +200,19 @@ def test_no_more_at_once_than_is_allowed_whoever_joins(at_once: int) -> None:
     assert client.most == at_once
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_what_hangs_is_begun_again_within_what_is_allowed_at_once(at_once: int) -> None:
+    client = Dask(list("abcd"), {"b"})
+    of = handing(client, 20, at_once=at_once)
+
+    def meanwhile() -> None:
+        assert len(of.begun) <= at_once
+
+    assert run(of, meanwhile) == 20
+    assert client.most <= at_once
+    assert [future.worker for future in client.cancelled] == ["b"] * (at_once > 1)
+
+
 def test_a_piece_without_fellows_is_given_long(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Dask(list("ab"), {"a"})
     of = handing(client, 1)

@@ -17,6 +17,7 @@ it has done a piece that says no more than that.
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError
@@ -142,15 +143,17 @@ class Handing:
         """Hand out so much that no worker has to wait; whether anything was."""
         threads = self._threads()
         room = 2 * max(1, sum(threads.values()))  # at least one, so that something waits
-        if self.at_once is not None:
-            room = min(room, self.at_once)
-        numbers = range(room - len(self.begun))
+        numbers = range(min(room - len(self.begun), self._room()))
         fresh = [number for _, number in zip(numbers, self.waiting, strict=False)]
         # What others may do as well they also steal; but what is begun once must not wait in vain.
         others = {"workers": list(threads), "allow_other_workers": not self.twice}
         for number in fresh:
             self.begun[self._handed(number, **(others if self.hung else {}))] = _Attempt(number)
         return bool(fresh)
+
+    def _room(self) -> int:
+        """How many more may be under way, whoever has nothing to do."""
+        return sys.maxsize if self.at_once is None else max(0, self.at_once - len(self.begun))
 
     def _threads(self) -> dict[str, int]:
         """Of each worker; those that hang are left out, unless all do."""
@@ -169,7 +172,7 @@ class Handing:
 
     def _back_up(self) -> None:
         """Begin once more what hangs, as far as there are workers that have nothing to do."""
-        slow = self._slow()
+        slow = self._slow()[: self._room()]
         if not slow:
             return
         held: dict[str, Collection[str]] = _answered(self.client.processing)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from vdbcluster.errors import UsageError, VdbclusterError
 
 _OURS = re.compile(r"\.?.+\.np[yz](\.\d+)?")
 """Names of pieces, and of those that a killed process left half written."""
+_OF_A_PIECE = (FileNotFoundError, *(kind for kind in DAMAGED if kind is not OSError))
+"""Errors that come of what lies there, or does not; others come of the place."""
 _MACHINE = f"{secrets.randbits(48):015}"
 """Processes of several machines write here, and in containers their numbers are often the same."""
 
@@ -51,7 +54,7 @@ class ShardFiles:
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         _refuse_objects(*arrays.values())
-        self._write(f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
+        self._send(f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
 
     def load(self, name: str, *fields: str) -> dict[str, NDArray[Any]]:
         files, place = self._place(f"{name}.npz")
@@ -104,6 +107,7 @@ class ShardFiles:
                 return False
 
     def _write(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
+        """In blocks, however large it is."""
         files, place = self._place(file_name)
         with self._told(file_name, files):
             if is_local(files):
@@ -113,6 +117,23 @@ class ShardFiles:
             else:  # without the transaction, half of a file that fails would be kept
                 with files.transaction, files.open(place, "wb") as file:
                     write(file)
+
+    def _send(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
+        """What is small goes to an object store in one request, not in three: of an upload in parts
+        that a killed process leaves behind, no listing tells.
+        """
+        files, place = self._place(file_name)
+        if is_local(files):
+            self._write(file_name, write)
+            return
+        with (
+            self._told(file_name, files),
+            files.transaction,
+            tempfile.NamedTemporaryFile(prefix="vdbcluster-") as here,
+        ):
+            write(here)
+            here.flush()
+            files.put_file(here.name, place)
 
     def _place(self, file_name: str) -> tuple[Any, str]:
         files, root = self._root()
@@ -133,11 +154,19 @@ class ShardFiles:
             raise self._trouble(name, error) from error  # each store has errors of its own
 
     def _trouble(self, name: str, error: Exception) -> VdbclusterError:
-        told = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, _OF_A_PIECE):
+            what_to_do = "if it is damaged, remove it: the next run makes it again"
+        else:
+            what_to_do = "what was finished is kept: once it can be, run again"
         return VdbclusterError(
-            f"the piece {name!r} of the graph in {self.shown} cannot be read or written ({told}); "
-            "if it is damaged, remove it: the next run makes it again"
+            f"the piece {name!r} of the graph in {self.shown} cannot be read or written "
+            f"({told_by(error)}); {what_to_do}"
         )
+
+
+def told_by(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def shown(url: str) -> str:

@@ -17,9 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
-from vdbcluster.adapters.shard_files import ShardFiles, file_system, is_local, shown
-from vdbcluster.errors import VdbclusterError
+from vdbcluster.adapters.shard_files import ShardFiles, file_system, is_local, shown, told_by
+from vdbcluster.errors import UsageError, VdbclusterError
 
 _NAME = re.compile(r"[0-9a-f]{8,32}-[0-9a-f]{32}")
 """Of folders that ``clear`` may look into."""
@@ -33,6 +34,30 @@ class WorkFolders:
 
     def store(self, name: str) -> ShardFiles:
         return ShardFiles(f"{self.url.rstrip('/')}/{name}")
+
+    def check(self) -> None:
+        """Try it: keep a piece, and take it away.
+
+        Raises ``UsageError`` where there is no such place, or this user may not write there, and
+        ``VdbclusterError`` where nobody answers, or there is no room.
+        """
+        store = self.store(f"probe-{uuid4().hex}")
+        try:
+            store.save("probe", {})
+            store.drop()
+        except UsageError:
+            raise
+        except VdbclusterError as error:
+            why = error.__cause__ or error
+            told = f"pieces of work cannot be kept in {shown(self.url)} ({told_by(why)})"
+            if isinstance(why, (FileNotFoundError, NotADirectoryError, PermissionError)):
+                raise UsageError(
+                    f"{told}; name a folder, or a bucket that is there, with --work-dir, where you "
+                    "may read, write, list and delete"
+                ) from error
+            raise VdbclusterError(
+                f"{told}; see that it answers and has room, then run again"
+            ) from error
 
     def clear(self, stem: str, keep: str, seconds: float) -> None:
         files, root = file_system(self.url)
@@ -48,10 +73,9 @@ class WorkFolders:
         except Exception as error:
             if is_local(files) and not isinstance(error, OSError):
                 raise
-            told = " ".join(str(error).split()) or type(error).__name__
             raise VdbclusterError(  # each store has errors of its own
-                f"unfinished work in {shown(self.url)} cannot be cleared ({told}); remove what is "
-                "old there by hand"
+                f"unfinished work in {shown(self.url)} cannot be cleared ({told_by(error)}); "
+                "remove what is old there by hand"
             ) from error
 
 

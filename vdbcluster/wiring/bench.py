@@ -151,9 +151,11 @@ class Bench:
         return MilvusNeighbors(self.connection, self.source, rows, search_settings(neighbors))
 
     def _memory(self) -> int:
-        """What this process may take: by the settings, else what is free."""
-        limit = self.settings.scale.memory_limit
-        return ThisMachine().free_memory() or 0 if limit == "auto" else limit
+        """What this process may take beside what it has: by the settings, else what is free."""
+        machine, limit = ThisMachine(), self.settings.scale.memory_limit
+        if limit == "auto":
+            return machine.free_memory() or 0
+        return max(0, limit - (machine.own_memory() or 0))
 
     def among(self, points: Float32Array) -> NeighborSearch:
         """Search on this machine among some rows by themselves."""
@@ -230,22 +232,25 @@ def open_bench(settings: Settings, observer: Observer, *, shared: bool = False) 
                 "by another field, or write under other names with --label-prefix sub_"
             )
     with opened(address(milvus), settings) as connection:
-        one_process, shared = connection.address.is_file, shared and settings.scale.parallel
+        one_process, parallel = connection.address.is_file, shared and settings.scale.parallel
         source = MilvusSource(connection, selection(milvus), milvus.page_bytes)
         # Lite opens every file with its collections released; loading there costs nobody else.
         if milvus.load or connection.is_lite:
             source.load()
         check_text_field(source.found, settings.run.text_field)
         choice = choose(source.found, source.vector, settings.neighbors)
-        if shared and one_process:
+        if parallel and one_process:
             choice = choice_of_crew(choice, settings)
         if settings.cluster.certify and choice.engine == "milvus":
             raise RefusedError(
                 "certify needs exact neighbours, and Milvus searches by an index; "
                 "pass --neighbors local"
             )
-        if not shared:
-            yield Bench(connection, source, settings, choice, observer, alone(settings))
+        if not parallel:
+            here = alone(settings)
+            if shared and settings.scale.work_dir:
+                here.place.check()  # what cannot be had is told now
+            yield Bench(connection, source, settings, choice, observer, here)
             return
         with crew(settings, observer, one_process=one_process) as found:
             if found.readers is not None:

@@ -29,7 +29,7 @@ from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.arrays import Float32Array
-from vdbcluster.model.labels import Extra, WriteOutcome
+from vdbcluster.model.labels import Extra, WriteOutcome, WriteWay
 from vdbcluster.model.rows import Rows
 from vdbcluster.pipeline.graph_shards import SearchHere, bounds_for
 from vdbcluster.pipeline.neighbors import BATCH
@@ -48,6 +48,8 @@ SENT = ("milvus", "neighbors", "cluster", "duplicates", "write", "map")
 """Sections that works read; those of others hold secrets that are none of a worker's business."""
 PIECES_A_WORKER = 3
 """At least, where pieces are not too small: so that all have work to the end."""
+WHOLE_ROWS = ("guarded-upsert",)
+"""Ways of writing that read a row and send all of it back."""
 OLD = 86_400.0
 """Seconds after which pieces are nobody's any more."""
 
@@ -68,14 +70,16 @@ class Crew:
         found = self.workers.count if isinstance(self.workers, DaskWorkers) else 0
         return max(self.count, found)
 
-    def writing_workers(self, at_once: int | None) -> Workers:
+    def writing_workers(self, way: WriteWay, at_once: int | None) -> Workers:
         """The same workers as writers: ``at_once`` at most, whoever joins meanwhile.
 
-        A part is never begun a second time: the first worker would go on with it when the run is
-        over, and where whole rows are sent back it would undo what others have changed since.
+        Where whole rows are sent back, a part is never begun a second time: the first worker, which
+        has read them, would undo what others have changed since. Elsewhere labels alone are sent;
+        the first asks before each call whether it is to go on (``Standing``), so when the run is
+        over all that it could still send is the call that it hung in.
         """
         if isinstance(self.workers, DaskWorkers):
-            return replace(self.workers, at_once=at_once, twice=False)
+            return replace(self.workers, at_once=at_once, twice=way.name not in WHOLE_ROWS)
         return self.workers
 
     @property
@@ -230,7 +234,8 @@ class WrittenByCrew:
         work = WriteShard(sent(settings), store, sink.way, self.unwritten, self.identity, pace)
         at_once = None if isinstance(pace.rate, str) else writers
         try:
-            return PartsInStore(store, self.crew.writing_workers(at_once), work).write(parts, told)
+            writing = self.crew.writing_workers(sink.way, at_once)
+            return PartsInStore(store, writing, work).write(parts, told)
         finally:
             call_off(store)
 
@@ -261,7 +266,7 @@ def crew(settings: Settings, observer: Observer, *, one_process: bool) -> Iterat
             "a Milvus Lite file is open in one process only: this one reads and writes, the "
             "workers search and cluster; behind 'milvus-lite server' they would do all of it"
         )
-    place.store("probe").has("probe")  # a store that cannot be had is told now
+    place.check()  # what cannot be had is told now
     with dask_workers(scheduler=scale.scheduler, processes=scale.workers) as workers:
         observer.note(f"{workers.count} workers; what they do is shown at {workers.dashboard}")
         try:

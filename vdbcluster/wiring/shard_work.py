@@ -217,7 +217,9 @@ class WriteShard:
             Standing(self.store).check()
             sink = _once("sink", (self.store, self.way.name), self._opened)
             part = load_part(self.store, number)
-            save_outcome(self.store, number, write_shard(part, sink, batch_rows=self._at_once))
+            outcome = write_shard(part, sink, batch_rows=self._at_once)
+            Standing(self.store).check()  # else it would be left where nobody looks any more
+            save_outcome(self.store, number, outcome)
 
     @property
     def _at_once(self) -> int:

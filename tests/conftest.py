@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -24,7 +25,19 @@ from pymilvus import MilvusClient
 from tests import backends, data
 from tests.backends import Backend, LiteServer, RealServer
 from tests.emulation import RELEASES, Proxy, in_front_of
+from tests.hurry import hurry
 
+hurry()
+QUICK_SERVER = tuple(
+    part
+    for setting in (
+        "proxy.timeTickInterval=50",  # a read that misses nothing waits for the next tick
+        "queryCoord.checkInterval=100",
+        "queryCoord.distPullInterval=100",
+    )
+    for part in ("--extra-config", setting)
+)
+"""What the real server does by the clock it does more often: nearly all of a test is waiting."""
 BACKENDS = (
     backends.LITE_FILE,
     backends.LITE_SERVER,
@@ -63,9 +76,41 @@ TWINS = ((backends.LITE_SERVER, backends.LITE_FILE), ("-INT64", "-VARCHAR"))
 """Words of the names of cases of contracts: what the second shows, the first shows again."""
 
 
+TOGETHER = {
+    "tests/browser/": "browser",
+    "tests/integration/test_library_runs.py": "umap",
+    "tests/integration/test_map_cli.py": "umap",
+    "tests/unit/test_layout.py": "umap",
+    "tests/unit/test_method_layout.py": "umap",
+    "tests/unit/test_methods_contract.py": "umap",
+}
+"""Files for one process of several: to compile UMAP takes most of a minute, a browser its time."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of several processes one runs all of a file, and what is ``TOGETHER``."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            found = (name for begin, name in TOGETHER.items() if nodeid.startswith(begin))
+            return next(found, None) or super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
+EXAMPLES = 25
+"""Of each property, where slow tests are left out; all that it asks for everywhere else."""
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark as slow what something quicker shows most of."""
+    if "not slow" in config.option.markexpr:
+        _with_few_examples(items)
     names, seen = {item.nodeid for item in items}, set()
     for item in items:
         function = item.nodeid.partition("[")[0]
@@ -75,6 +120,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if again or like or late or _twins(item.nodeid) & names:
             item.add_marker(pytest.mark.slow)
         seen.add(function)
+
+
+def _with_few_examples(items: list[pytest.Item]) -> None:
+    name = "_hypothesis_internal_use_settings"  # where its plugin for pytest changes them, too
+    for test in {getattr(item, "obj", None) for item in items}:
+        asked = getattr(test, name, None)
+        if asked is not None and asked.max_examples > EXAMPLES:
+            setattr(test, name, hypothesis.settings(asked, max_examples=EXAMPLES))
 
 
 def _twins(name: str) -> set[str]:
@@ -104,7 +157,7 @@ def real_server_process() -> Iterator[RealServer | None]:
     reason = backends.why_no_real_server()
     if reason is not None:
         pytest.skip(reason)
-    with backends.real_server() as server:
+    with backends.real_server(options=QUICK_SERVER) as server:
         yield server
 
 

@@ -4,7 +4,7 @@
     with serving(folder, "--allow-edit") as served:
         served.url, served.uri, served.stop(), served.start()
 
-Promise: real commands, each a process of its own; nothing is asked of any other machine.
+Promise: real commands, the server a process of its own; nothing is asked of any other machine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from tests import backends
+from tests.in_process import lite, vdbcluster
 from vdbcluster.adapters.pydocs import standard_library_docs
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.model.maps import MapLayout
@@ -48,15 +49,6 @@ COMMANDS = (
     ("run", "--runs-dir", "{runs}", "--min-cluster-size", "10", "--explain", "--text-field", "text",
      "--mark-duplicates", "--yes"),
 )  # fmt: skip
-READ = """
-import json, sys
-from pymilvus import MilvusClient
-uri, name, expression = sys.argv[1:]
-client = MilvusClient(uri)
-client.load_collection(name)
-print(json.dumps([{k: v for k, v in row.items() if type(v) in (int, str, bool)}
-                  for row in client.query(name, expression, output_fields=["*"], limit=1000)]))
-"""
 
 
 def rows() -> list[dict[str, Any]]:
@@ -79,10 +71,7 @@ def fill(folder: Path) -> None:
     for command in COMMANDS:
         parts = [part.format(rows=table, runs=folder / "runs") for part in command]
         where = ["--uri", str(folder / "docs.db"), "-c", NAME]
-        done = subprocess.run(
-            [sys.executable, "-m", "vdbcluster.cli.main", *parts, *where],
-            cwd=folder, capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
+        done = vdbcluster(folder, *parts, *where)
         assert done.returncode == 0, done.stdout + done.stderr
     _lay_out(RunDirectory(folder / "runs"))
 
@@ -139,11 +128,11 @@ class Served:
             self._process = None
 
     def rows(self, name: str, expression: str) -> list[dict[str, Any]]:
-        """By plain pymilvus, after ``stop``; a process of its own, which leaves the file free."""
-        asked = [sys.executable, "-c", READ, self.uri, name, expression]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
-        found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        """By plain pymilvus, after ``stop``; the file is free afterwards."""
+        with lite(Path(self.uri)) as client:
+            client.load_collection(name)
+            found = client.query(name, expression, output_fields=["*"], limit=1000)
+            return [dict(row) for row in found]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from vdbcluster.pipeline.graph_shards import SearchHere, bounds_for, graph_in_sh
 from vdbcluster.pipeline.neighbors import neighbor_graph
 from vdbcluster.pipeline.room import Room
 
-N, K = 600, 8
+N, K = 240, 8
 
 
 @pytest.mark.parametrize("metric", [pytest.param("chord", marks=pytest.mark.slow), "angular"])

@@ -163,9 +163,9 @@ def test_threads_and_memory_maps(make: Make, tmp_path: Path) -> None:
     ("name", "metric"),
     [
         ("stackoverflow20k.minilm-l6-int8.384.f16.npy", "chord"),
-        ("glove50_top200k.f16.npy", "chord"),
+        pytest.param("glove50_top200k.f16.npy", "chord", marks=pytest.mark.slow),
         ("fashion_mnist70k.pca50.f16.npy", "euclidean"),
-        ("thucnews10k.e5-small-q4.384.f16.npy", "angular"),
+        pytest.param("thucnews10k.e5-small-q4.384.f16.npy", "angular", marks=pytest.mark.slow),
     ],
 )
 def test_recall_on_real_vectors(name: str, metric: str) -> None:

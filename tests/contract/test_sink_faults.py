@@ -29,7 +29,7 @@ def behind(
 ) -> Iterator[tuple[Proxy, MilvusClient, LabelSink, LabelBatch]]:
     """A proxy, a client past it, a sink through it, and labels for the whole collection."""
     proxy = proxied(lite_server)
-    address = MilvusAddress(proxy.backend.uri, patience=5.0)
+    address = MilvusAddress(proxy.backend.uri, patience=2.0)
     with backends.connected(lite_server) as client, connect(address) as connection:
         inserted = zoo.build(client, collection_name, PLAIN, rows=300)
         sink = choose_sink(connection, select(collection_name), LabelSettings())

@@ -81,6 +81,9 @@ def test_every_row_comes_once_and_in_order(
         vectors = np.concatenate([page.vectors for page in pages])
         np.testing.assert_array_equal(vectors, shape.vectors[[keys.index(key) for key in found]])
         assert vectors.dtype == np.float32
+        told = list(source.scalars(["n"]))
+        assert [key for page in told for key in page.keys.tolist()] == found
+        assert [keys[n] for page in told for n in page.values["n"]] == found
     assert source.count() == len(keys)
     asked = np.array(keys, dtype=np.int64 if kind == "INT64" else object)
     assert source.texts(asked, "text") == [f"text-{i}" for i in range(len(keys))]
@@ -101,12 +104,18 @@ def test_texts_and_scalars_of_every_kind_of_key(
     assert [VARCHAR_KEYS[n] for n in page.values["n"]] == sorted(VARCHAR_KEYS)
 
 
+@pytest.mark.parametrize("segments", ["one", "many"])
 def test_partitions_and_filter_select_rows(
-    client: MilvusClient, connection: MilvusConnection, collection_name: str
+    client: MilvusClient,
+    connection: MilvusConnection,
+    collection_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    segments: str,
 ) -> None:
     shape = shape_of(tuple(range(-30, 30)), partitions=("_default", "p1", "p2"))
     make(client, collection_name, shape)
     chosen = Selection(collection_name, where="n < 40 or n > 55", partitions=("p2", "p1"))
+    in_ranges(monkeypatch, segments == "many")
 
     source = MilvusSource(connection, chosen, 7 * BYTES_PER_ROW)
     pages = list(source.pages())
@@ -120,6 +129,25 @@ def test_partitions_and_filter_select_rows(
     for names in (("p1",), ("p1", "p2"), ()):
         all_of_them = MilvusSource(connection, Selection(collection_name, partitions=names))
         assert all_of_them.count() == 20 * (len(names) or 3)
+
+
+@pytest.mark.parametrize("segments", ["one", "many"])
+def test_a_filter_with_quotes_holds_whatever_the_keys(
+    client: MilvusClient,
+    connection: MilvusConnection,
+    collection_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    segments: str,
+) -> None:
+    make(client, collection_name, shape_of(VARCHAR_KEYS))
+    in_ranges(monkeypatch, segments == "many")
+    where = "text == 'text-3' or n > 5 and text != \"text-7\""
+    source = MilvusSource(connection, Selection(collection_name, where=where), 2 * BYTES_PER_ROW)
+
+    found = [key for page in source.pages() for key in page.keys.tolist()]
+
+    wanted = {3, *range(6, len(VARCHAR_KEYS))} - {7}
+    assert found == sorted(VARCHAR_KEYS[i] for i in wanted)
 
 
 def test_partition_key_is_read_in_one_go(
@@ -196,7 +224,7 @@ def _used_raw(source: MilvusSource) -> bool:
 def test_long_partition(
     client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:
-    rows = 40_000
+    rows = 20_000  # more than one answer holds
     make(client, collection_name, shape_of(tuple(range(-rows // 2, rows // 2))))
 
     keys, _ = read(MilvusSource(connection, Selection(collection_name)))
@@ -252,10 +280,16 @@ def _exhaust(pages: Iterator[VectorPage]) -> None:
         pass
 
 
+@pytest.mark.parametrize("segments", ["one", "many"])
 def test_rows_that_change_meanwhile_harm_no_other(
-    client: MilvusClient, connection: MilvusConnection, collection_name: str
+    client: MilvusClient,
+    connection: MilvusConnection,
+    collection_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    segments: str,
 ) -> None:
     make(client, collection_name, shape_of(tuple(range(100))))
+    in_ranges(monkeypatch, segments == "many")
     pages = MilvusSource(connection, Selection(collection_name), 10 * BYTES_PER_ROW).pages()
     found = next(pages).keys.tolist()
     client.delete(collection_name, filter="key in [3, 4, 15, 50]")

@@ -389,7 +389,9 @@ def _many(folder: Path, kind: str, count: int) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("kind", ["csv", "json", "parquet", "npz"])
+@pytest.mark.parametrize(
+    "kind", ["csv", *(pytest.param(k, marks=pytest.mark.slow) for k in ("json", "parquet", "npz"))]
+)
 def test_memory_is_flat_from_10k_to_200k_rows(kind: str, tmp_path: Path) -> None:
     paths = [str(_many(tmp_path, kind, count)) for count in (10_000, 200_000)]
     field = "v" if kind in ("parquet", "npz") else ""

@@ -10,6 +10,7 @@ import pytest
 from tests import backends
 from tests.backends import Backend
 from tests.integration.worker_world import made
+from tests.safety.conftest import _probed_once  # noqa: F401  it applies by being here
 from tests.snapshot import Snapshot
 
 

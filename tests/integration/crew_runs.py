@@ -50,6 +50,7 @@ def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         cwd=folder,
+        start_new_session=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")},
     )
 

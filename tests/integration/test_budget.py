@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,27 @@ import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from tests.integration.test_cli import TIMEOUT, vdbcluster
+from tests.in_process import lite
+from tests.in_process import vdbcluster as here
+from tests.integration.test_cli import vdbcluster
+from vdbcluster.wiring import inspection, main_job
+from vdbcluster.wiring.budget import job_of
 
 ROWS, DIM = 1500, 64
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Lite file that is not open in this process, as Lite allows one only."""
+    """A Lite file that no process has open, as Lite allows one only."""
     path = tmp_path_factory.mktemp("budget") / "rows.db"
-    code = "import sys; from tests.integration.test_budget import fill; fill(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=TIMEOUT)
+    with lite(path) as client:
+        fill(client)
     return path
 
 
-def fill(path: str) -> None:
+def fill(client: MilvusClient) -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(ROWS, DIM)) + 3 * rng.integers(0, 2, (ROWS, DIM))
-    client = MilvusClient(path)
     schema = client.create_schema(enable_dynamic_field=True)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
@@ -41,7 +43,6 @@ def fill(path: str) -> None:
     index = client.prepare_index_params()
     index.add_index("vector", metric_type="COSINE", index_type="FLAT")
     client.create_index("rows", index)
-    client.close()
 
 
 def told(folder: Path, database: Path, *arguments: str) -> dict[str, Any]:
@@ -78,24 +79,13 @@ def test_a_limit_gives_the_same_labels_and_leaves_no_file(tmp_path: Path, databa
     assert bounded["facts"]["memory"]["peak_mb"] << 20 < 2 * 10**9
 
 
-def test_what_does_not_fit_is_refused_before_the_work(tmp_path: Path, database: Path) -> None:
+def test_what_does_not_fit_is_refused_before_the_work(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ["--uri", str(database), "-c", "rows", "--runs-dir", str(tmp_path / "runs")]
     options += ["--n-neighbors", "1400", "--method", "hdbscan", "--memory-limit", "512MB"]
-    code = (
-        "import vdbcluster.wiring.budget as b, dataclasses, sys; real = b.job_of\n"
-        "import vdbcluster.wiring.main_job as m\n"
-        "m.job_of = lambda *a: dataclasses.replace(real(*a), n_rows=50_000_000)\n"
-        "from vdbcluster.cli.main import main; sys.argv = ['vdbcluster', *sys.argv[1:]]; main()"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code, "run", *options],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=TIMEOUT,
-        check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")},
-    )
+    monkeypatch.setattr(main_job, "job_of", lambda *a: replace(job_of(*a), n_rows=50_000_000))
+    found = here(tmp_path, "run", *options)
     assert found.returncode == 4, found.stderr
     lines = [line for line in found.stderr.splitlines() if "--memory-limit allows" in line]
     assert len(lines) == 1
@@ -104,20 +94,11 @@ def test_what_does_not_fit_is_refused_before_the_work(tmp_path: Path, database: 
     assert not list((tmp_path / "runs").glob("*/manifest.json"))
 
 
-def test_memory_that_runs_out_anywhere_is_one_line(tmp_path: Path) -> None:
-    code = (
-        "import sys, numpy as np, vdbcluster.wiring.inspection as i\n"
-        "i.inspect_collection = lambda *_: np.empty((1 << 40, 1 << 10))\n"
-        "from vdbcluster.cli.main import main; sys.argv = ['vdbcluster', *sys.argv[1:]]; main()"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code, "inspect", "--uri", str(tmp_path / "none.db"), "-c", "rows"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=TIMEOUT,
-        check=False,
-    )
+def test_memory_that_runs_out_anywhere_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "inspect_collection", lambda *_: np.empty((1 << 40, 1 << 10)))
+    found = here(tmp_path, "inspect", "--uri", str(tmp_path / "none.db"), "-c", "rows")
     assert found.returncode == 1, found.stderr
     line = found.stderr.strip().splitlines()[-1]
     assert line.startswith("vdbcluster: this machine has not enough memory: Unable to allocate")

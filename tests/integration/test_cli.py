@@ -1,4 +1,8 @@
-"""The command line as a person meets it: one line for what is wrong, an exit code, results."""
+"""The command line as a person meets it: one line for what is wrong, an exit code, results.
+
+Most of it in this process (``here``), which is quicker; a process of its own (``vdbcluster``) where
+that makes a difference.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,32 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pymilvus import DataType, MilvusClient
 
-from tests.integration.docs import make_docs, make_empty
+from tests.in_process import lite
+from tests.in_process import vdbcluster as here
+from tests.integration.docs import fill_docs, make_empty
 
 TIMEOUT = 120
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SCRATCH = "vdbcluster_probe_9999999999_0123abcd"  # too young to be dropped by a run
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Lite file that is not open in this process, as Lite allows one only."""
-    folder = tmp_path_factory.mktemp("cli")
-    code = "import sys; from tests.integration.test_cli import fill; fill(sys.argv[1])"
-    path = folder / "docs.db"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=TIMEOUT)
+    """A Lite file that no process has open, as Lite allows one only."""
+    path = tmp_path_factory.mktemp("cli") / "docs.db"
+    with lite(path) as client:
+        fill(client)
     return path
 
 
-def fill(path: str) -> None:
-    make_docs(path)
-    client = MilvusClient(path)
+def fill(client: MilvusClient) -> None:
+    fill_docs(client, "docs")
     schema = client.create_schema(enable_dynamic_field=False)
     schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=20)
     schema.add_field("a", DataType.FLOAT_VECTOR, dim=4)
@@ -38,7 +44,6 @@ def fill(path: str) -> None:
     client.create_collection("two", schema=schema)
     for name in ("empty", SCRATCH):
         make_empty(client, name, 4, "L2")
-    client.close()
 
 
 def vdbcluster(
@@ -97,7 +102,7 @@ MORE = [
 def test_what_is_wrong_is_one_line(
     database: Path, tmp_path: Path, arguments: list[str], code: int, told: str
 ) -> None:
-    done = vdbcluster(tmp_path, *(a.format(db=database) for a in arguments))
+    done = here(tmp_path, *(a.format(db=database) for a in arguments))
     assert done.returncode == code, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert told in last
@@ -107,14 +112,24 @@ def test_what_is_wrong_is_one_line(
         assert done.stdout == ""
 
 
+@pytest.mark.parametrize("arguments", [["-c", "dcos"], ["-c", "docs", "--min-cluster-size", "1"]])
+def test_a_process_of_its_own_ends_in_the_same_way(
+    database: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    line = ["run", "--uri", str(database), *arguments]
+    near, far = here(tmp_path, *line), vdbcluster(tmp_path, *line)
+    assert far.returncode == near.returncode == 2
+    assert (far.stdout, far.stderr) == (near.stdout, near.stderr)
+
+
 def test_inspect_changes_nothing(database: Path, tmp_path: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in database.rglob("*.parquet")}
-    plain = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs")
+    plain = here(tmp_path, "inspect", "--uri", str(database), "-c", "docs")
     assert plain.returncode == 0, plain.stderr
     for word in ("lite", "240 rows", "id INT64", "vector FLOAT_VECTOR(16)", "lite-merge"):
         assert word in plain.stdout
     told = json.loads(
-        vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs", "--json").stdout
+        here(tmp_path, "inspect", "--uri", str(database), "-c", "docs", "--json").stdout
     )
     assert told["profile"]["key"] == {
         "name": "id",
@@ -145,7 +160,7 @@ def test_inspect_changes_nothing(database: Path, tmp_path: Path) -> None:
 def test_inspect_tells_what_stands_in_the_way(
     database: Path, tmp_path: Path, arguments: list[str], told: list[str]
 ) -> None:
-    done = vdbcluster(tmp_path, "inspect", "--uri", str(database), *arguments)
+    done = here(tmp_path, "inspect", "--uri", str(database), *arguments)
     assert done.returncode == 0
     problems = [line for line in done.stdout.splitlines() if line.startswith("problem ")]
     assert len(problems) == len(told), done.stdout
@@ -155,7 +170,7 @@ def test_inspect_tells_what_stands_in_the_way(
 
 
 def test_a_variable_that_is_no_setting_is_one_line(tmp_path: Path) -> None:
-    done = vdbcluster(tmp_path, "run", "-c", "docs", environment={"VDBCLUSTER__FOO": "1"})
+    done = here(tmp_path, "run", "-c", "docs", environment={"VDBCLUSTER__FOO": "1"})
     assert done.returncode == 2
     assert done.stderr.startswith("vdbcluster: the environment variable VDBCLUSTER__FOO is no")
     assert done.stderr.count("\n") == 1
@@ -164,7 +179,7 @@ def test_a_variable_that_is_no_setting_is_one_line(tmp_path: Path) -> None:
 def test_verbose_shows_where_an_error_came_from_and_no_chatter_of_libraries(
     database: Path, tmp_path: Path
 ) -> None:
-    plain = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs")
+    plain = here(tmp_path, "inspect", "--uri", str(database), "-c", "docs")
     more = vdbcluster(tmp_path, "inspect", "--uri", str(database), "-c", "docs", "-v")
     assert more.stderr == plain.stderr
     wrong = vdbcluster(tmp_path, "run", "--uri", str(database), "-c", "dcos", "-v")
@@ -173,15 +188,16 @@ def test_verbose_shows_where_an_error_came_from_and_no_chatter_of_libraries(
 
 
 def test_run_then_run_again(database: Path, tmp_path: Path) -> None:
-    def run(*more: str) -> dict[str, object]:
-        done = vdbcluster(tmp_path, "run", "--uri", str(database), "-c", "docs", "--json", *more)
+    def run(*more: str, command: Command = here) -> dict[str, object]:
+        done = command(tmp_path, "run", "--uri", str(database), "-c", "docs", "--json", *more)
         assert done.returncode == 0, done.stderr
         found: dict[str, object] = json.loads(done.stdout)
         return found
 
     dry = run("--dry-run", "--min-cluster-size", "7")
     assert dry["state"] == "planned"
-    first = run("--min-cluster-size", "8", "--yes")  # whatever earlier tests have left there
+    # Whatever earlier tests have left there
+    first = run("--min-cluster-size", "8", "--yes", command=vdbcluster)
     second = run("--min-cluster-size", "8")
     assert [c["size"] for c in first["clusters"]] == [c["size"] for c in second["clusters"]]  # type: ignore[index]
     assert second["facts"]["write"]["written"] == 0  # type: ignore[index]
@@ -191,7 +207,7 @@ def test_run_then_run_again(database: Path, tmp_path: Path) -> None:
 
 
 def test_an_empty_collection_is_no_error(database: Path, tmp_path: Path) -> None:
-    done = vdbcluster(tmp_path, "run", "--uri", str(database), "-c", "empty")
+    done = here(tmp_path, "run", "--uri", str(database), "-c", "empty")
     assert done.returncode == 0, done.stderr
     assert "0 of 0 counted" in done.stdout
 
@@ -199,7 +215,7 @@ def test_an_empty_collection_is_no_error(database: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("engine", ["dense", pytest.param("compatible", marks=pytest.mark.slow)])
 def test_other_engines(database: Path, tmp_path: Path, engine: str) -> None:
     arguments = ["--uri", str(database), "-c", "docs", "--engine", engine, "--dry-run", "--json"]
-    done = vdbcluster(tmp_path, "run", *arguments)
+    done = here(tmp_path, "run", *arguments)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["clusters"]) == 4
 

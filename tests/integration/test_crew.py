@@ -1,11 +1,13 @@
 """The same labels, whoever works: one process, several, however many pieces, one of them killed.
 
-Each run in a process of its own: that is how it is used, and dask leaves sockets to the end.
+Each run with workers in a process of its own: that is how it is used, and dask leaves sockets to
+the end.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from pymilvus import MilvusClient
 
 from tests import data, plain, zoo
 from tests.backends import Backend
+from tests.in_process import lite, vdbcluster
 from tests.integration.crew_runs import (
     begin,
     database_of,
@@ -26,6 +29,7 @@ from tests.integration.crew_runs import (
     wait_for_piece,
     workers_of,
 )
+from tests.integration.docs import fill_docs
 from vdbcluster.adapters.milvus.client import MilvusAddress, connect
 
 CLINC = "clinc150.minilm-l6-int8.384.f16.npy"
@@ -41,16 +45,17 @@ def labelled(client: MilvusClient, name: str, prefix: str) -> dict[object, tuple
     return {row["pk"]: tuple(row.get(field) for field in fields) for row in rows}
 
 
-@pytest.mark.slow
-def test_two_workers_read_search_cluster_and_write_the_same(
-    lite_server: Backend, collection_name: str, tmp_path: Path
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_workers_read_search_cluster_and_write_the_same(
+    lite_server: Backend, collection_name: str, tmp_path: Path, workers: str
 ) -> None:
     client = MilvusClient(lite_server.uri)
     zoo.build(client, collection_name, zoo.by_name("partitions-varchar"), 400)
     where = ("--uri", lite_server.uri, "-c", collection_name, *PLAIN)
-    run(tmp_path / "one", "run", *where, "--label-prefix", "one_")
-    told = run(tmp_path / "two", "run", *where, "--label-prefix", "two_", "--workers", "2")
-    assert "2 workers; what they do is shown at http://127.0.0.1:" in told
+    alone = ("run", *where, "--label-prefix", "one_", "--runs-dir", str(tmp_path / "one" / "runs"))
+    assert vdbcluster(tmp_path, *alone).returncode == 0
+    told = run(tmp_path / "two", "run", *where, "--label-prefix", "two_", "--workers", workers)
+    assert f"{workers} workers; what they do is shown at http://127.0.0.1:" in told
     same(plan(tmp_path / "two"), plan(tmp_path / "one"))
     client = MilvusClient(lite_server.uri)  # a server hangs up on who was idle for so long
     one = labelled(client, collection_name, "one_")
@@ -72,17 +77,19 @@ def test_two_workers_read_search_cluster_and_write_the_same(
 def test_what_cannot_work_is_one_line(
     said: tuple[str, ...], told: str, database: Path, tmp_path: Path
 ) -> None:
-    process = begin(tmp_path, "run", "--uri", str(database), "-c", "docs", "--dry-run", *said)
-    _, line = process.communicate(timeout=120)
-    assert process.returncode in (2, 4)
-    last = line.strip().splitlines()[-1]
+    done = vdbcluster(tmp_path, "run", "--uri", str(database), "-c", "docs", "--dry-run", *said)
+    assert done.returncode in (2, 4)
+    last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("vdbcluster: ")
     assert told in last
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return database_of(tmp_path_factory.mktemp("small"), NEWS, 300)
+    path = tmp_path_factory.mktemp("small") / "docs.db"
+    with lite(path) as client:
+        fill_docs(client, "docs")
+    return path
 
 
 @pytest.mark.slow
@@ -151,10 +158,11 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path
     wait_for_piece(folder, "graph-*.npz", process)
     workers = workers_of(process)
     assert len(workers) == 2
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in told
+    assert told.strip().splitlines()[-1].startswith("vdbcluster: interrupted")
     _, left = psutil.wait_procs(workers, timeout=20)
     assert left == []
     assert pieces(folder, "graph-*.npz")

@@ -16,6 +16,7 @@ from vdbcluster.adapters.dask_workers import dask_workers
 from vdbcluster.errors import UsageError
 
 
+@pytest.mark.slow
 def test_a_lost_worker_changes_no_label(tmp_path: Path) -> None:
     said = said_by("dask_child", tmp_path / "pieces", 240)
     assert said[0] == "killed 1"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,8 @@ import pytest
 from pymilvus import MilvusClient
 
 from tests.backends import Backend
+from tests.in_process import lite, vdbcluster
 from tests.integration.labelled import CLASSES, DUST, EACH, ROWS, fill_labelled
-from tests.integration.test_cli import vdbcluster
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.settings import (
@@ -135,22 +133,15 @@ def test_one_line_for_a_truth_that_is_none(lite_file: Backend, connect, tmp_path
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Lite file with a labelled collection, not open in this process."""
+    """A Lite file with a labelled collection, which no process has open."""
     folder = tmp_path_factory.mktemp("evaluate")
-    code = "import sys; from tests.integration.test_evaluate import make; make(sys.argv[1])"
     path = folder / "docs.db"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+    with lite(path) as client:
+        fill_labelled(client, "docs")
+        run_job(settings_for(Backend("", str(path)), "docs", folder / "runs"), QUIET)
     return path
 
 
-def make(path: str) -> None:
-    client = MilvusClient(path)
-    fill_labelled(client, "docs")
-    client.close()
-    run_job(settings_for(Backend("", path), "docs", Path(path).parent / "runs"), QUIET)
-
-
-@pytest.mark.slow
 def test_the_command_prints_tables_or_json(database: Path, tmp_path: Path) -> None:
     line = ["evaluate", "--uri", str(database), "-c", "docs", "--method", "hdbscan"]
     line += ["--min-cluster-size", "10", "--min-samples", "5"]

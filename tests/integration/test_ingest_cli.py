@@ -1,7 +1,7 @@
 """``vdbcluster ingest``: a file goes in, whatever the API does, and once.
 
-Most of it in this process, through ``ingest_job``; a real command where what a person types, sees
-or pipes is the point.
+Most of it through ``ingest_job``; the command where what a person types or sees is the point, and a
+process of its own where it is what is piped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pymilvus import DataType
 
 from tests.backends import LITE_SERVER, Backend, connected
 from tests.fault_server import DIM, FaultServer, error, random_faults, tokens_of, vector_of
-from tests.integration.test_cli import TIMEOUT, vdbcluster
+from tests.in_process import vdbcluster
+from tests.integration.test_cli import TIMEOUT
 from tests.silent import SILENT
 from vdbcluster.adapters.lock import locked
 from vdbcluster.config.settings import Settings, load_settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ from tests.backends import Backend
 from tests.contract.lock_worlds import DEADLINE, Child
 from tests.contract.making import Shape, make, some_vectors
 from tests.emulation import Proxy
+from tests.in_process import lite, vdbcluster
+from tests.integration.docs import fill_docs
 from tests.silent import Listener
 from vdbcluster.adapters.milvus.client import MilvusAddress
 from vdbcluster.adapters.milvus.profile import profile
@@ -67,10 +68,10 @@ def docs(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A Lite file with a collection, not open in this process."""
+    """A Lite file with a collection, which no process has open."""
     path = tmp_path / "docs.db"
-    code = "import sys; from tests.integration.docs import make_docs; make_docs(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+    with lite(path) as client:
+        fill_docs(client, "docs")
     return path
 
 
@@ -175,25 +176,11 @@ def test_a_run_ends_with_code_5_and_one_line(
     docs: str, lite_server: Backend, tmp_path: Path
 ) -> None:
     with Child("milvus", lite_server.uri, docs, elsewhere=True).held() as child:
-        told = run_on(lite_server.uri, tmp_path, collection=docs)
+        where = ("--uri", lite_server.uri, "-c", docs, "--runs-dir", str(tmp_path), "--yes")
+        told = vdbcluster(tmp_path, "run", *where)
         assert told.returncode == 5, told.stderr
         line = told.stderr.splitlines()[-1]
         assert line.startswith("vdbcluster: labels cluster_*")
         assert f"(pid {child.process.pid})" in line
         assert child.check() == "ok"
         assert child.leave() == 0
-
-
-def run_on(
-    uri: str, runs: Path, *more: str, collection: str = "docs"
-) -> subprocess.CompletedProcess[str]:
-    where = ("--uri", uri, "-c", collection, "--runs-dir", str(runs), "--yes", *more)
-    return subprocess.run(
-        [sys.executable, "-m", "vdbcluster.cli.main", "run", *where],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=240,
-        check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("VDBCLUSTER__")},
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.integration.test_cli import database, vdbcluster  # noqa: F401 - a fixture
+from tests.in_process import vdbcluster
+from tests.integration.test_cli import database  # noqa: F401 - a fixture
 
 
 def test_a_run_is_taken_back(database: Path, tmp_path: Path) -> None:  # noqa: F811

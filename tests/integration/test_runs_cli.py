@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from pymilvus import MilvusClient
 from typer.testing import CliRunner, Result
 
-from tests.integration.docs import make_docs
-from tests.integration.test_cli import TIMEOUT, vdbcluster
+from tests.in_process import lite, vdbcluster
+from tests.integration.docs import fill_docs
 from vdbcluster.adapters.runs import RunDirectory
 from vdbcluster.cli.app import app
 from vdbcluster.errors import VdbclusterError
@@ -25,41 +22,32 @@ RUN = ("run", "--uri", "docs.db", "-c", "docs", "--min-cluster-size", "10", "--y
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Lite file that was run twice; between the runs rows of two clusters were deleted."""
     folder = tmp_path_factory.mktemp("runs")
-    in_process(folder, "make")
-    for step in ("", "lose"):
-        if step:
-            in_process(folder, step)
+    for step in (make, lose):
+        step(folder)
         done = vdbcluster(folder, *RUN)
         assert done.returncode == 0, done.stderr
     return folder
 
 
-def in_process(folder: Path, step: str) -> None:
-    """Lite lets one process open a file."""
-    code = f"from tests.integration.test_runs_cli import {step}; {step}({str(folder)!r})"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=TIMEOUT)
+def make(folder: Path) -> None:
+    with lite(folder / "docs.db") as client:
+        fill_docs(client, "docs")
 
 
-def make(folder: str) -> None:
-    make_docs(f"{folder}/docs.db")
+def lose(folder: Path) -> None:
+    with lite(folder / "docs.db") as client:
+        client.load_collection("docs")
+        client.delete("docs", filter="id < 60 or id >= 230")
 
 
-def lose(folder: str) -> None:
-    client = MilvusClient(f"{folder}/docs.db")
-    client.load_collection("docs")
-    client.delete("docs", filter="id < 60 or id >= 230")
-    client.close()
-
-
-def drop(folder: str) -> None:
-    client = MilvusClient(f"{folder}/docs.db")
-    client.drop_collection("docs")
-    client.close()
-    make_docs(f"{folder}/docs.db")
+def drop(folder: Path) -> None:
+    with lite(folder / "docs.db") as client:
+        client.drop_collection("docs")
+        fill_docs(client, "docs")
 
 
 def here(folder: Path, *arguments: str) -> Result:
-    """In this process, which is quicker: for what does not open the Lite file."""
+    """Without what makes a line of an error: for what does not open the Lite file."""
     runner = CliRunner(env={"TERM": "dumb"})
     return runner.invoke(app, [*arguments, "--runs-dir", str(folder / "vdbcluster-runs")])
 
@@ -128,7 +116,7 @@ def test_a_run_is_compared_with_what_is_stored(workplace: Path, tmp_path: Path) 
     assert (found["after"], found["rows_after"], found["unchanged"]) == ("now", 170, 170)
 
     anew = Path(shutil.copytree(workplace, tmp_path / "anew"))
-    in_process(anew, "drop")
+    drop(anew)
     refused = vdbcluster(anew, "diff", "last", "now", "--uri", "docs.db")
     assert refused.returncode == 1
     assert "created anew" in refused.stderr.splitlines()[-1]

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import settings as hypothesis_settings
 
 from tests.data import embeddings
+from tests.in_process import vdbcluster
 from tests.integration.labelled import CLASSES, DUST, ROWS, fill_labelled
-from tests.integration.test_cli import vdbcluster
 from tests.integration.test_evaluate import QUIET, database, settings_for, with_filter  # noqa: F401
 from tests.silent import Listener
 from tests.unit.engine_graphs import enough, graphs, parameters

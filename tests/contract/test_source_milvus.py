@@ -42,12 +42,18 @@ def shape_of(keys: tuple[object, ...], **changes: object) -> Shape:
     return dataclasses.replace(Shape(keys, some_vectors(len(keys))), **changes)
 
 
-def in_ranges(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
-    """As a collection of many segments is read, Lite's too."""
-    if wanted:
+@pytest.fixture(params=["one", "many"])
+def segments(
+    request: pytest.FixtureRequest,
+    client: MilvusClient,  # it makes the file that the connection opens
+    connection: MilvusConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A collection is read as those of one segment are, and as those of many, Lite's too."""
+    if request.param == "many":
         monkeypatch.setattr(source_module, "SEGMENT_BYTES", 0)
         monkeypatch.setattr(source_module, "RANGE_PAGES", 2)
-        monkeypatch.setattr(MilvusConnection, "is_lite", False)
+        monkeypatch.setattr(type(connection), "is_lite", False)
 
 
 def read(source: MilvusSource) -> tuple[list[object], np.ndarray]:
@@ -56,17 +62,14 @@ def read(source: MilvusSource) -> tuple[list[object], np.ndarray]:
     return keys, np.concatenate([page.vectors for page in pages])
 
 
-@pytest.mark.parametrize("segments", ["one", "many"])
+@pytest.mark.usefixtures("segments")
 @pytest.mark.parametrize("kind", ["INT64", "VARCHAR"])
 def test_every_row_comes_once_and_in_order(
     client: MilvusClient,
     connection: MilvusConnection,
     collection_name: str,
-    monkeypatch: pytest.MonkeyPatch,
     kind: str,
-    segments: str,
 ) -> None:
-    in_ranges(monkeypatch, segments == "many")
     keys = INT64_KEYS if kind == "INT64" else VARCHAR_KEYS
     shape = shape_of(keys)
     make(client, collection_name, shape)
@@ -104,18 +107,13 @@ def test_texts_and_scalars_of_every_kind_of_key(
     assert [VARCHAR_KEYS[n] for n in page.values["n"]] == sorted(VARCHAR_KEYS)
 
 
-@pytest.mark.parametrize("segments", ["one", "many"])
+@pytest.mark.usefixtures("segments")
 def test_partitions_and_filter_select_rows(
-    client: MilvusClient,
-    connection: MilvusConnection,
-    collection_name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    segments: str,
+    client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:
     shape = shape_of(tuple(range(-30, 30)), partitions=("_default", "p1", "p2"))
     make(client, collection_name, shape)
     chosen = Selection(collection_name, where="n < 40 or n > 55", partitions=("p2", "p1"))
-    in_ranges(monkeypatch, segments == "many")
 
     source = MilvusSource(connection, chosen, 7 * BYTES_PER_ROW)
     pages = list(source.pages())
@@ -131,16 +129,11 @@ def test_partitions_and_filter_select_rows(
         assert all_of_them.count() == 20 * (len(names) or 3)
 
 
-@pytest.mark.parametrize("segments", ["one", "many"])
+@pytest.mark.usefixtures("segments")
 def test_a_filter_with_quotes_holds_whatever_the_keys(
-    client: MilvusClient,
-    connection: MilvusConnection,
-    collection_name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    segments: str,
+    client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:
     make(client, collection_name, shape_of(VARCHAR_KEYS))
-    in_ranges(monkeypatch, segments == "many")
     where = "text == 'text-3' or n > 5 and text != \"text-7\""
     source = MilvusSource(connection, Selection(collection_name, where=where), 2 * BYTES_PER_ROW)
 
@@ -280,16 +273,11 @@ def _exhaust(pages: Iterator[VectorPage]) -> None:
         pass
 
 
-@pytest.mark.parametrize("segments", ["one", "many"])
+@pytest.mark.usefixtures("segments")
 def test_rows_that_change_meanwhile_harm_no_other(
-    client: MilvusClient,
-    connection: MilvusConnection,
-    collection_name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    segments: str,
+    client: MilvusClient, connection: MilvusConnection, collection_name: str
 ) -> None:
     make(client, collection_name, shape_of(tuple(range(100))))
-    in_ranges(monkeypatch, segments == "many")
     pages = MilvusSource(connection, Selection(collection_name), 10 * BYTES_PER_ROW).pages()
     found = next(pages).keys.tolist()
     client.delete(collection_name, filter="key in [3, 4, 15, 50]")

@@ -4,8 +4,6 @@ those of a search anew; by hand, and by the worker on its schedule.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from tests.backends import Backend, connected
 from tests.data import embeddings
 from tests.integration.test_incremental import ROWS, change, how, insert, planned
 from tests.integration.worker_process import WorkerProcess
+from tests.partitions import same_partition
 from vdbcluster.adapters.runs import RunDirectory
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
@@ -131,18 +130,6 @@ def clusters(client: MilvusClient, name: str) -> dict[int, int]:
     return {row["id"]: row["cluster_id"] for row in rows}
 
 
-def same_clusters(one: Mapping[int, int], other: Mapping[int, int]) -> bool:
-    """Whatever their numbers: those of a worker go on from run to run."""
-    if one.keys() != other.keys():
-        return False
-    pairs = defaultdict(set)
-    for key, label in one.items():
-        pairs[label].add(other[key])
-    seen = [label for labels in pairs.values() for label in labels]
-    noise = pairs.get(-1, {-1}) == {-1}
-    return noise and len(seen) == len(set(seen)) == len(pairs)
-
-
 def test_the_worker_carries_neighbours_over_from_run_to_run(
     vectors: np.ndarray, real_server: Backend, collection_name: str, tmp_path: Path
 ) -> None:
@@ -165,4 +152,5 @@ def test_the_worker_carries_neighbours_over_from_run_to_run(
     with connected(real_server) as client:
         written = clusters(client, collection_name)
     assert len(set(anew.values())) > 5
-    assert same_clusters(written, anew)
+    assert written.keys() == anew.keys()
+    assert same_partition([written[key] for key in anew], anew.values())

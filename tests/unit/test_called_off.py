@@ -363,7 +363,7 @@ def test_workers_that_join_while_labels_are_written_do_not_make_it_faster_than_i
     assert writers is not None
     writers.write([], lambda _: None)
     asked, work = found[0]
-    assert asked.at_once == at_once
+    assert (asked.at_once, asked.twice) == (at_once, True)  # beside the rows: labels alone are sent
     assert work.throttle.rate == (rate if at_once is None else rate / at_once)
 
 

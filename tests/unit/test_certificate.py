@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
 from tests.data import embeddings
+from tests.partitions import same_partition
 from vdbcluster.graph.distance import prepare
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.measure import pair_distances
@@ -148,13 +149,8 @@ def test_refined_labels_are_those_of_dense_hdbscan(seed: int, n: int, k: int) ->
     assert certificate.share == 1.0
     full = graph_of(rows, n - 1)
     oracle = dense_reference(full, HdbscanParams(min_cluster_size=4, min_samples=1, join="inf"))
-    assert same_partition(extract(hierarchy, params).labels, oracle.labels)
-
-
-def same_partition(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
-    pairs = set(zip(a.tolist(), b.tolist(), strict=True))
-    one_to_one = len({x for x, _ in pairs}) == len({y for _, y in pairs}) == len(pairs)
-    return one_to_one and all((x == -1) == (y == -1) for x, y in pairs)
+    found = extract(hierarchy, params).labels
+    assert same_partition(found.tolist(), oracle.labels.tolist())
 
 
 def test_rounds_bound_the_searches() -> None:

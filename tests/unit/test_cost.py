@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdbcluster.pipeline import cost
+from vdbcluster.graph import chebyshev
+from vdbcluster.pipeline import cost, needs
 from vdbcluster.pipeline.cost import Load
 from vdbcluster.pipeline.needs import likely_walks
 
@@ -148,6 +149,11 @@ def test_only_smoothing_pays_for_coordinates() -> None:
 def test_how_far_off() -> None:
     measured = {"read": 2.0, "plan": 0.0, "map": 1.0}
     assert cost.within({"read": 3.0, "plan": 1.0}, measured) == {"read": 0.5}
+
+
+def test_the_steps_of_smoothing_are_those_that_it_takes() -> None:
+    assert cost.MOST_STEPS == chebyshev.STEPS
+    assert needs.COLUMNS == chebyshev.COLUMNS
 
 
 @given(load=loads)

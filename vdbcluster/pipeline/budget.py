@@ -24,8 +24,7 @@ def check_budget(job: Job, settings: Settings, machine: Machine, observer: Obser
     Without a limit of memory, more than the machine has free is a warning: pages of other programs
     may make room.
     """
-    short = too_little_memory(job, settings, machine) or too_little_disk(job, settings, machine)
-    refuse(short)
+    refuse(shortage(job, settings, machine))
     if settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):
         observer.warn(told)
 
@@ -36,13 +35,20 @@ def refuse(why: str) -> None:
         raise RefusedError(why)
 
 
-def too_little_memory(job: Job, settings: Settings, machine: Machine) -> str:
+def shortage(job: Job, settings: Settings, machine: Machine) -> str:
+    """Why there is too little memory or disk for the run; empty if there is enough."""
+    return _too_little_memory(job, settings, machine) or _too_little_disk(job, settings, machine)
+
+
+def _too_little_memory(job: Job, settings: Settings, machine: Machine) -> str:
     """Why the limit of memory will not do; empty if it does, or there is none."""
-    limit, files = settings.scale.memory_limit, _files_in_memory(job, settings, machine)
-    stages = memory_bytes(job, room_of(settings))
+    limit = settings.scale.memory_limit
+    if limit == "auto":
+        return ""
+    files, stages = _files_in_memory(job, settings, machine), memory_bytes(job, room_of(settings))
     most = max(stages, key=lambda stage: stages[stage])
     need = stages[most] + files
-    if limit == "auto" or need <= limit:
+    if need <= limit:
         return ""
     where = "an embedded Milvus Lite file" if job.embedded else f"{job.n_rows:,} rows"
     return (
@@ -66,7 +72,7 @@ def _of_files(files: int, settings: Settings) -> str:
     )
 
 
-def too_little_disk(job: Job, settings: Settings, machine: Machine) -> str:
+def _too_little_disk(job: Job, settings: Settings, machine: Machine) -> str:
     """Why a disk will not do; empty if all do, or nothing can be told of them."""
     need = disk_bytes(job, room_of(settings))
     runs, work = settings.run.runs_dir, _work_folder(settings)

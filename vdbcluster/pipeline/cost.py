@@ -29,7 +29,7 @@ from typing import Literal
 
 import numpy as np
 
-from vdbcluster.pipeline.needs import FEWEST_WALKS, ROWS_PER_WALK
+from vdbcluster.pipeline.needs import COLUMNS, SPARE_COLUMNS, wanted_walks
 
 Engine = Literal["cells", "graph", "local", "exact", "gpu"]
 """Who finds neighbours: Milvus by cells (IVF, SCANN) or by a graph (HNSW), or this machine by cells
@@ -37,8 +37,8 @@ or by every pair, or its GPU, of which only a trial tells (``adapters.gpu_neighb
 
 DIVIDED = ("read", "neighbors", "write")
 """What workers share."""
-COLUMNS, SPARE_COLUMNS, MOST_STEPS = 32, 24, 110
-"""Of a block that smoothing multiplies, those beside what is looked for, steps for a block."""
+MOST_STEPS = 110
+"""Of a block that smoothing multiplies; see ``graph.chebyshev``, which would load the compiler."""
 CACHED_ROWS = 200_000
 """Rows of such a block, 128 bytes each, of which a processor's cache holds a good part."""
 PAUSE, SHARE = 0.5, 0.05
@@ -124,7 +124,7 @@ def _smooths(load: Load) -> float:
 
 
 def _smoothed_rows(load: Load) -> float:
-    return float(load.n_rows) if load.walks else 0.0
+    return _smooths(load) * load.n_rows
 
 
 def _walked_edges(load: Load) -> float:
@@ -136,7 +136,7 @@ def _walked_edges(load: Load) -> float:
     if not load.walks:
         return 0.0
     blocks = (load.walks + SPARE_COLUMNS) / COLUMNS
-    wanted = max(1.0, (FEWEST_WALKS + load.n_rows / ROWS_PER_WALK) / load.walks)
+    wanted = max(1.0, wanted_walks(load.n_rows) / load.walks)
     steps = min(MOST_STEPS, MOST_STEPS / 2 * wanted)
     return load.edges * blocks * steps * math.sqrt(1 + load.n_rows / CACHED_ROWS)
 
@@ -154,11 +154,11 @@ def _audited_rows(load: Load) -> float:
 
 
 def _audited(load: Load) -> float:
-    return float(min(load.audited, load.n_rows)) * load.n_neighbors * load.dim
+    return _audited_rows(load) * load.n_neighbors * load.dim
 
 
 def _audited_pairs(load: Load) -> float:
-    return float(min(load.audited, load.n_rows)) * load.n_rows
+    return _audited_rows(load) * load.n_rows
 
 
 def _audited_values(load: Load) -> float:

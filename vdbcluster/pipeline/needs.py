@@ -161,7 +161,12 @@ def worker_bytes(job: Job, room: Room) -> int:
 
 def likely_walks(n_rows: int) -> int:
     """Coordinates of spectral smoothing to reckon with."""
-    return min(coordinates_for(n_rows), FEWEST_WALKS + n_rows // ROWS_PER_WALK)
+    return min(coordinates_for(n_rows), wanted_walks(n_rows))
+
+
+def wanted_walks(n_rows: int) -> int:
+    """Coordinates that rows would have if they could have any number."""
+    return FEWEST_WALKS + n_rows // ROWS_PER_WALK
 
 
 def disk_bytes(job: Job, room: Room) -> dict[str, int]:

@@ -24,7 +24,7 @@ from vdbcluster.model.collection import CollectionProfile, VectorField
 from vdbcluster.model.inspection import Estimate, Inspection
 from vdbcluster.model.labels import WriteWay
 from vdbcluster.model.rows import Rows
-from vdbcluster.pipeline.budget import scarce, too_little_disk, too_little_memory
+from vdbcluster.pipeline.budget import scarce, shortage
 from vdbcluster.pipeline.cost import Load
 from vdbcluster.pipeline.estimate import estimate, load_of, time_sample
 from vdbcluster.pipeline.needs import Job
@@ -204,8 +204,7 @@ class _Look:
 
     def _look_at_budget(self, job: Job) -> None:
         machine, settings = ThisMachine(), self._settings
-        short = too_little_memory(job, settings, machine) or too_little_disk(job, settings, machine)
-        if short:
+        if short := shortage(job, settings, machine):
             self._problems.append(short)
         elif settings.scale.memory_limit == "auto" and (told := scarce(job, settings, machine)):
             self._remarks.append(told)

@@ -171,32 +171,41 @@ class MilvusSource:
 
     def pages(self) -> Iterator[VectorPage]:
         """All rows with a vector, partition by partition, keys ascending within each."""
-        size = decode.bytes_per_vector(self._vector) + 16
+        size = self._vector_bytes
         self._catch_up()
         ahead = RANGE_PAGES * page_rows(size, self._page_bytes)
-        parts = self.ranges(ahead) if self._many_segments() else self._whole()
+        parts = self._ranges(ahead) if self._many_segments() else self._whole()
         for partition, rows in self._read(parts, (self._vector.name,), size):
             yield self._vector_page(rows, partition)
+
+    @property
+    def _vector_bytes(self) -> int:
+        """Of a row with its vector, in an answer."""
+        return decode.bytes_per_vector(self._vector) + 16
 
     def _many_segments(self, most_rows: float = math.inf) -> bool:
         """``most_rows``: of what one segment is thought to have, whatever their size."""
         rows = max(self._profile.rows, self._counted)  # the first lags behind what is written
-        size = decode.bytes_per_vector(self._vector) + 16
-        return not self._connection.is_lite and (rows * size > SEGMENT_BYTES or rows > most_rows)
+        large = rows * self._vector_bytes > SEGMENT_BYTES or rows > most_rows
+        return large and not self._connection.is_lite
 
     def _whole(self) -> Iterator[KeyRange]:
         return map(KeyRange, self._partitions())
 
     def ranges(self, rows: int) -> Iterator[KeyRange]:
         """All there is in ranges of about ``rows`` keys, which come as keys are read."""
-        for partition, pages in self.keys_by_partition():
-            yield from cut(partition, pages, rows)
+        self._catch_up()
+        yield from self._ranges(rows)
+
+    def _ranges(self, rows: int) -> Iterator[KeyRange]:
+        for partition in self._partitions():
+            yield from cut(partition, self._keys(partition), rows)
 
     def part(self, where: str, partition: str) -> Iterator[VectorPage]:
         """Those pages of a partition whose rows also satisfy ``where``."""
-        size = decode.bytes_per_vector(self._vector) + 16
         self._catch_up()
-        for rows in self._scan_partition(partition, (self._vector.name,), size, where):
+        fields = (self._vector.name,)
+        for rows in self._scan_partition(partition, fields, self._vector_bytes, where):
             yield self._vector_page(rows, partition)
 
     def rows(self, fields: Sequence[str], row_bytes: int) -> Iterator[list[Any]]:
@@ -240,8 +249,8 @@ class MilvusSource:
 
         ``partition``: where to look; empty for all that are chosen.
         """
-        size = decode.bytes_per_vector(self._vector) + 16
-        for rows in self._by_key(keys, (self._vector.name,), size, partition):
+        fields = (self._vector.name,)
+        for rows in self._by_key(keys, fields, self._vector_bytes, partition):
             yield self._vector_page(rows, partition)
 
     def _by_key(
@@ -280,18 +289,16 @@ class MilvusSource:
         names = {name for rows in pages for row in rows for name in row}
         return tuple(sorted(names - {self._profile.key.name}))
 
-    def keys_by_partition(self) -> Iterator[tuple[str, Iterator[Keys]]]:
-        """The keys of all rows, vector or not, page by page; also of partitions without rows."""
-        self._catch_up()
-        for partition in self._partitions():
-            pages = self._scan_partition(partition, (), 16)
-            yield partition, (decode.keys_of(page, self._profile.key) for page in pages)
+    def _keys(self, partition: str) -> Iterator[Keys]:
+        """The keys of all rows, vector or not, page by page."""
+        pages = self._scan_partition(partition, (), 16)
+        return (decode.keys_of(page, self._profile.key) for page in pages)
 
     def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
         self._catch_up()
         by_keys = bool(fields) and self._many_segments(SEGMENT_ROWS)
         page = page_rows(size, self._page_bytes)
-        return self._read(self.ranges(page) if by_keys else self._whole(), fields, size)
+        return self._read(self._ranges(page) if by_keys else self._whole(), fields, size)
 
     def _read(
         self, parts: Iterator[KeyRange], fields: tuple[str, ...], size: int

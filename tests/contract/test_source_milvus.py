@@ -87,6 +87,10 @@ def test_every_row_comes_once_and_in_order(
         told = list(source.scalars(["n"]))
         assert [key for page in told for key in page.keys.tolist()] == found
         assert [keys[n] for page in told for n in page.values["n"]] == found
+        some = np.array(found[::9], told[0].keys.dtype)
+        cut = list(source.scalars(["n"], cuts=some))
+        assert [key for page in cut for key in page.keys.tolist()] == found
+        assert [keys[n] for page in cut for n in page.values["n"]] == found
     assert source.count() == len(keys)
     asked = np.array(keys, dtype=np.int64 if kind == "INT64" else object)
     assert source.texts(asked, "text") == [f"text-{i}" for i in range(len(keys))]

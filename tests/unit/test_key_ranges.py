@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.zoo import EXTREME_INTS, ODD_INTS, ODD_STRINGS
 from vdbcluster.adapters.milvus.expressions import Key
-from vdbcluster.adapters.milvus.key_ranges import KeyRange, cut
+from vdbcluster.adapters.milvus.key_ranges import KeyRange, between, cut
 from vdbcluster.model.arrays import Keys
 from vdbcluster.model.collection import KeyField
 
@@ -46,6 +46,17 @@ def test_every_key_is_in_one_range(keys, cuts, rows, data) -> None:  # type: ign
     assert (parts[0].after, parts[-1].last) == (None, None)
     for part in parts[:-1]:
         assert 1 <= len({key for key in keys if holds(part, key)}) <= rows
+
+
+@given(ints | texts, st.integers(1, 7), st.data())
+def test_every_key_is_between_two_cuts(keys, step, data) -> None:  # type: ignore[no-untyped-def]
+    keys = sorted(set(keys))
+    parts = list(between("p", pages_of(keys, [])[0][step - 1 :: step] if keys else np.array([])))
+    others = data.draw(texts if keys and isinstance(keys[0], str) else ints)
+    for key in [*keys, *(others if keys else [])]:
+        assert sum(holds(part, key) for part in parts) == 1
+    assert len(parts) == len(keys) // step + 1
+    assert all(part.partition == "p" for part in parts)
 
 
 def test_as_filters() -> None:

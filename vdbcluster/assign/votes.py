@@ -62,9 +62,11 @@ def share(weight: Int64Array, counted: BoolArray) -> Float64Array:
 
 def labels_around(around: Surroundings, labels: Int64Array) -> Int64Array:
     """The label of each neighbour, ``(m, k)``; -1 for padding and for rows behind ``labels``."""
-    known = (around.indices != PADDING) & (around.indices < len(labels))
-    padded = np.append(labels, NOISE)
-    return padded[np.where(known, around.indices, len(labels))]
+    if not len(labels):
+        return np.full(around.indices.shape, NOISE)
+    found = labels.take(around.indices, mode="clip")  # a copy of all labels would cost more
+    found[(around.indices == PADDING) | (around.indices >= len(labels))] = NOISE
+    return found
 
 
 def vote(weight: Int64Array, ballots: Int64Array, n_clusters: int) -> Vote:

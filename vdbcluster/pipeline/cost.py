@@ -41,6 +41,8 @@ MOST_STEPS = 110
 """Of a block that smoothing multiplies; see ``graph.chebyshev``, which would load the compiler."""
 CACHED_ROWS = 200_000
 """Rows of such a block, 128 bytes each, of which a processor's cache holds a good part."""
+CACHED_VALUES = 1_000_000
+"""Rows of which half of what is looked up, 8 bytes each and more, is not in a processor's cache."""
 PAUSE, SHARE = 0.5, 0.05
 """Seconds, and part of what was measured, that a stage differs by from run to run."""
 
@@ -116,7 +118,9 @@ def _lite_values(load: Load) -> float:
 
 
 def _sorted_edges(load: Load) -> float:
-    return load.edges * math.log2(max(load.n_rows, 2))
+    """Edges sorted and walked, whose rows a cache holds ever fewer of: out of it, twice as dear."""
+    missed = load.n_rows / (load.n_rows + CACHED_VALUES)
+    return load.edges * math.log2(max(load.n_rows, 2)) * (1 + missed)
 
 
 def _smooths(load: Load) -> float:

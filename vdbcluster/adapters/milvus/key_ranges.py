@@ -3,7 +3,7 @@
 In: the keys of a partition, ascending, page by page, as the server gives them. Out: ``KeyRange``s.
 Promise: every key there can be is in exactly one range of its partition, those included that come
 while it is cut; bounds are compared by the server alone, which is who ordered the keys; rows that
-share a key are in one range.
+share a key are in one range. Whoever knows some of the keys beforehand cuts by these.
 
     for part in cut("_default", pages, rows=50_000): source of Selection(where=part.where(key))
 """
@@ -51,6 +51,18 @@ def cut(partition: str, pages: Iterable[Keys], rows: int) -> Iterator[KeyRange]:
                 after = last
         held += len(page) - start
         last = _plain(page[-1]) if len(page) else last
+    yield KeyRange(partition, after, None)
+
+
+def between(partition: str, cuts: Keys) -> Iterator[KeyRange]:
+    """Ranges that end with each of the cuts, which ascend, and one without an end.
+
+    Rows of a key may come twice if the server does not order keys as the cuts are.
+    """
+    after: Key | None = None
+    for last in map(_plain, cuts):
+        yield KeyRange(partition, after, last)
+        after = last
     yield KeyRange(partition, after, None)
 
 

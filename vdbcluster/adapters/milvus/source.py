@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from vdbcluster.adapters.milvus.expressions import (
     key_between,
     key_in,
 )
-from vdbcluster.adapters.milvus.key_ranges import KeyRange, cut
+from vdbcluster.adapters.milvus.key_ranges import KeyRange, between, cut
 from vdbcluster.adapters.milvus.profile import count_rows, identity, profile
 from vdbcluster.adapters.milvus.reconcile import repeated_rows
 from vdbcluster.adapters.milvus.scalars import DYNAMIC, asked, check_fields, in_order
@@ -57,12 +58,20 @@ RANGE_PAGES = 4
 _INT64_MAX = 2**63 - 1
 FEW = 4
 """Looking so many times fewer keys up is quicker than reading all rows of a collection."""
+CUT_ROWS = 65536
+"""Rows between two cuts, where keys are known (1,000,000 labels: 11.6 s by 16,384 rows, 9.8 s so;
+15.6 s where keys are read first)."""
 JUST_NOW = 1.0
 """Seconds for which what a strong call has made visible counts as the present."""
 _SCALAR_BYTES = 64
 """Guess of a scalar field's size; a page that turns out too large is halved."""
 _ROW_BYTES = 1024
 """Guess of what a row has in the dynamic field."""
+
+
+def cuts_of(keys: Keys) -> Keys:
+    """Some of the keys, which ascend; between two of them is what is well read in one go."""
+    return keys[CUT_ROWS - 1 :: CUT_ROWS]
 
 
 class MilvusSource:
@@ -224,17 +233,20 @@ class MilvusSource:
             keys, vectors = keys[present], vectors[present]
         return VectorPage(keys, vectors, partition, absent)
 
-    def scalars(self, fields: Sequence[str], keys: Keys | None = None) -> Iterator[ScalarPage]:
+    def scalars(
+        self, fields: Sequence[str], keys: Keys | None = None, cuts: Keys | None = None
+    ) -> Iterator[ScalarPage]:
         """Values of scalar or dynamic fields of all rows, in the order of ``pages``.
 
         With ``keys`` of these rows, in any order and without their partition, if they are few; of
-        all rows else, which is quicker. Raises ``UsageError`` for a name that is no field where
-        there are no dynamic ones.
+        all rows else, which is quicker. ``cuts``: see ``cuts_of``; rows of many segments then need
+        not be read once for their keys alone, and come by key, without their partition. Raises
+        ``UsageError`` for a name that is no field where there are no dynamic ones.
         """
         check_fields(self._profile, fields)
         size = 16 + _SCALAR_BYTES * len(fields)
         if keys is None or len(keys) * FEW > self._profile.rows:
-            found = self._scan(asked(self._profile, fields), size)
+            found = self._scan(asked(self._profile, fields), size, cuts)
         else:
             self._catch_up()
             names = asked(self._profile, fields)
@@ -294,11 +306,18 @@ class MilvusSource:
         pages = self._scan_partition(partition, (), 16)
         return (decode.keys_of(page, self._profile.key) for page in pages)
 
-    def _scan(self, fields: tuple[str, ...], size: int) -> Iterator[tuple[str, list[Any]]]:
+    def _scan(
+        self, fields: tuple[str, ...], size: int, cuts: Keys | None = None
+    ) -> Iterator[tuple[str, list[Any]]]:
         self._catch_up()
-        by_keys = bool(fields) and self._many_segments(SEGMENT_ROWS)
-        page = page_rows(size, self._page_bytes)
-        return self._read(self._ranges(page) if by_keys else self._whole(), fields, size)
+        if not self._many_segments(SEGMENT_ROWS):
+            parts = self._whole()
+        elif cuts is not None:
+            places = self.selection.partitions or ("",)
+            parts = chain.from_iterable(between(place, cuts) for place in places)
+        else:
+            parts = self._ranges(page_rows(size, self._page_bytes)) if fields else self._whole()
+        return self._read(parts, fields, size)
 
     def _read(
         self, parts: Iterator[KeyRange], fields: tuple[str, ...], size: int

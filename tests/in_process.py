@@ -46,7 +46,7 @@ def vdbcluster(
         patch.setattr(sys, "argv", ["vdbcluster", *arguments])
         patch.setattr(ending, "_said_by", [])
         # What the command does to its own process
-        patch.setattr(command, "signal", SimpleNamespace(signal=_not, SIGTERM=signal.SIGTERM))
+        patch.setattr(command, "answer_interrupts", _not)
         patch.setattr(command, "gc", SimpleNamespace(set_threshold=_not, freeze=_not))
         patch.setattr(command, "atexit", SimpleNamespace(register=_not))
         handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}

@@ -5,6 +5,8 @@ Promise: work of a worker that is lost is done by another; what a worker raises 
 rest is called off, and what was finished stays (``dask_loop``). Workers of another version of
 vdbcluster are refused. Processes of this machine end with this one, however it ends, and are not
 told of Ctrl-C, which a terminal sends to all of them: they would each say where it found them.
+What interrupts their beginning, or their end, waits for it, a few seconds: Dask cannot end half of
+them, and would say so.
 
     with dask_workers(processes=4) as workers:
         hierarchy_in_shards(store, bounds, params, workers, observer)
@@ -19,6 +21,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from multiprocessing import resource_tracker
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 from vdbcluster.adapters.dask_loop import Handing
@@ -91,8 +95,12 @@ def dask_workers(*, scheduler: str = "", processes: int = 0) -> Iterator[DaskWor
                     silence_logs=logging.CRITICAL,
                 )
                 stack.enter_context(cluster)
-            client = stack.enter_context(_client(Client, cluster))
-            yield DaskWorkers(client, str(client.dashboard_link))
+                client = stack.enter_context(_client(Client, cluster))
+            try:
+                yield DaskWorkers(client, str(client.dashboard_link))
+            finally:
+                with _later(signal.SIGTERM), _later(signal.SIGINT):
+                    stack.close()
 
 
 def check_workers(client: Any) -> None:
@@ -128,16 +136,45 @@ def check_workers(client: Any) -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Ctrl-C waits for the end of it; threads and processes that begin in it never hear of it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    """What interrupts it waits for its end; threads and processes that begin in it never hear of
+    Ctrl-C. Of SIGTERM they do, by which alone they can be asked to end.
+    """
+    with _later(signal.SIGTERM):
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        resource_tracker.ensure_running()  # who starts it later unblocks the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _later(number: signal.Signals) -> Iterator[None]:
+    """A signal that this process answers by a function is answered at the end of it.
+
+    If it comes a second time, at once. Nothing where there is no such function; only the main
+    thread may say who answers, and is who is interrupted.
+    """
+    answer, came = signal.getsignal(number), list[int]()
+    if not callable(answer) or current_thread() is not main_thread():
         yield
         return
-    resource_tracker.ensure_running()  # who starts it with the first process unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def put_off(found: int, frame: FrameType | None) -> None:
+        came.append(found)
+        if len(came) > 1:
+            answer(found, frame)
+
+    signal.signal(number, put_off)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(number, answer)
+        if came:
+            signal.raise_signal(number)
 
 
 @contextmanager

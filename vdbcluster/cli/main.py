@@ -11,13 +11,12 @@ import atexit
 import gc
 import logging
 import os
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 from vdbcluster.cli.ending import say_last
 from vdbcluster.cli.hiding import hide_secrets
+from vdbcluster.cli.interrupts import answer_interrupts, end_at_once
 from vdbcluster.cli.printable import printable
 from vdbcluster.errors import VdbclusterError, out_of_memory
 
@@ -31,7 +30,7 @@ INTERRUPT_LINE = "vdbcluster: interrupted; no row was harmed. Run the same comma
 def main() -> NoReturn:
     """Entry point of the console script."""
     hide_secrets()
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    answer_interrupts()
     gc.set_threshold(OBJECTS, 20, 100)
     atexit.register(gc.freeze)  # last of all: the process ends, so nobody has to look for garbage
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines about idle channels help nobody
@@ -59,10 +58,6 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _end(line: str, code: int) -> NoReturn:
     line = " ".join(line.split())
     if line and not say_last(line.removeprefix("vdbcluster: "), code):
@@ -72,6 +67,8 @@ def _end(line: str, code: int) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code == INTERRUPTED:
+        end_at_once(code)
     sys.exit(code)
 
 

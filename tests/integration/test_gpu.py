@@ -16,14 +16,16 @@ from tests.integration.labelled import ROWS, fill_labelled
 from tests.stand_in_cuvs import Cuvs, play
 from tests.stand_in_gpu import FakeCupy
 from vdbcluster.adapters import gpu_graph
-from vdbcluster.adapters.gpu_graph import GraphNeighbors
+from vdbcluster.adapters.gpu_graph import GraphNeighbors, graph_bytes
 from vdbcluster.adapters.quiet import QuietObserver
 from vdbcluster.adapters.this_machine import ThisMachine
 from vdbcluster.config.milvus import MilvusSettings
 from vdbcluster.config.scale import ScaleSettings
 from vdbcluster.config.settings import ClusterSettings, NeighborSettings, RunSettings, Settings
 from vdbcluster.errors import UsageError
-from vdbcluster.wiring import bench, choice
+from vdbcluster.pipeline.needs import Job
+from vdbcluster.wiring import bench, choice, inspection
+from vdbcluster.wiring.budget import job_of
 from vdbcluster.wiring.inspection import inspect_collection
 from vdbcluster.wiring.main_job import run_job
 
@@ -112,6 +114,27 @@ def test_a_graph_may_take_half_of_what_the_limit_leaves(
     scale = {"scale": ScaleSettings(memory_limit=limit)}
     run_job(settings_for(docs, "gpu", tmp_path).model_copy(update=scale), QUIET, dry_run=True)
     assert 0 < allowed[0] < limit // 2 - (ThisMachine().own_memory() or 0) // 4
+
+
+def test_what_a_graph_takes_of_the_host_is_foretold(
+    docs: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    settings = settings_for(docs, "gpu", tmp_path)
+    jobs: list[Job] = []
+
+    def spied(*args: Any) -> Job:
+        jobs.append(job_of(*args))
+        return jobs[-1]
+
+    monkeypatch.setattr(inspection, "job_of", spied)
+    inspect_collection(settings, QUIET)
+    monkeypatch.setattr(gpu_graph, "_LONG", 0)
+    play(monkeypatch, Cuvs())
+    inspect_collection(settings, QUIET)
+    pairs, graph = jobs
+    assert (pairs.gpu, pairs.local, pairs.index, pairs.building) == (True, False, 0, 0)
+    assert (graph.index, graph.building) == graph_bytes(ROWS, graph.n_neighbors)
 
 
 def test_without_a_gpu_nothing_is_read(

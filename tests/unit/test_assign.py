@@ -19,6 +19,7 @@ from vdbcluster.assign import (
     kindred,
     pool_graph,
     reference,
+    rule,
     support_within,
 )
 from vdbcluster.assign.reference import bounds, grouped_quantile
@@ -124,6 +125,20 @@ def test_as_by_hand(case) -> None:
         assert scores.dtype == np.float32
         assert ((scores >= 0) & (scores <= 1)).all()
     assert not found.soft[found.labels < 0].any()
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases(), st.integers(1, 4))
+def test_blocks_of_rows_give_what_the_whole_gives(case, size) -> None:
+    kept, around = case
+    whole = assign(kept, around)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rule, "_BLOCK_ROWS", size)
+        parts = assign(kept, around)
+    for field in fields(Assigned):
+        one, other = getattr(whole, field.name), getattr(parts, field.name)
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
 
 
 @settings(max_examples=80, deadline=None)

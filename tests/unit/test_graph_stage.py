@@ -122,9 +122,9 @@ def test_what_is_kept_lies_where_large_arrays_do(
     seen: list[NeighborGraph] = []
     real = cluster.extracted
 
-    def looked(graph: NeighborGraph, *rest: object) -> object:
+    def looked(graph: NeighborGraph, *rest: Any, **more: Any) -> object:
         seen.append(graph)
-        return real(graph, *rest)
+        return real(graph, *rest, **more)
 
     world = made(tmp_path)
     for module in ("graph_stage", "planning"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from dataclasses import fields, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +21,38 @@ from vdbcluster.methods import majority
 from vdbcluster.methods.soft import ROUNDS, assign, weights, withdrawn
 from vdbcluster.model.hierarchy import Clustering, no_clusters
 from vdbcluster.model.neighbors import NeighborGraph
+from vdbcluster.pipeline.room import Room
 
+ROOT = Path(__file__).parents[2]
+GROWTH = """
+import re, sys, threading
+from pathlib import Path
+from tests.unit.test_method_soft import many_rows_of_noise
+from vdbcluster.methods.soft import assign
+from vdbcluster.pipeline.room import Room
+
+def anonymous():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
+
+def growth(room):
+    before, peak, ended = anonymous(), [0], threading.Event()
+
+    def watch():
+        while not ended.wait(0.002):
+            peak[0] = max(peak[0], anonymous())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assign(graph, clustering, empty=room.empty)
+    ended.set()
+    watcher.join()
+    return peak[0] - before
+
+small, large = Room(4 << 20), Room(1 << 30)
+assign(*many_rows_of_noise(2000, 50, large), empty=small.empty)
+graph, clustering = many_rows_of_noise(200_000, 50, large)
+print(growth(small), growth(large))
+"""
 METRICS = ["spectral", "chord", "shared-neighbors", "jaccard", "angular", "euclidean", "hamming"]
 
 
@@ -108,6 +142,36 @@ def test_several_threads_vote_as_one(case):
         patched.setattr(by_rows, "_MOST", 3)
         after = assign(graph, before)
     np.testing.assert_array_equal(after.labels, by_hand(graph, before.labels)[0])
+
+
+@settings(deadline=None, max_examples=40)
+@given(case=cases(), bound=st.integers(0, 200), max_noise=st.sampled_from([0.0, 0.3]))
+def test_in_files_it_is_what_it_is_in_memory(case, bound, max_noise):
+    graph, before = case
+    room = Room(bound)
+    filed = NeighborGraph(room.placed(graph.indices), room.placed(graph.distances), graph.metric)
+    one = assign(graph, before, max_noise=max_noise)
+    other = assign(filed, before, max_noise=max_noise, empty=room.empty)
+    for field in fields(Clustering):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def many_rows_of_noise(n: int, k: int, room: Room) -> tuple[NeighborGraph, Clustering]:
+    """A ring in which each row lists the next k; k rows are a cluster, all others are noise."""
+    indices, distances = room.empty((n, k), np.int32), room.empty((n, k), np.float32)
+    indices[:] = (np.arange(n)[:, None] + np.arange(1, k + 1)) % n
+    distances[:] = 0.5
+    return NeighborGraph(indices, distances, "spectral"), labelled([0] * k + [-1] * (n - k))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_edges_of_noise_take_the_room_there_is() -> None:
+    """200,000 rows, 50 neighbours each: 38 MiB of weights, then 76 of ends."""
+    child = [sys.executable, "-c", GROWTH]
+    ended = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    small, large = map(int, ended.stdout.split())
+    assert small < 40
+    assert 70 < large < 120
 
 
 @settings(deadline=None, max_examples=50)

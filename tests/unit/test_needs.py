@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.silent import Listener
+from vdbcluster.adapters.gpu_graph import graph_bytes
 from vdbcluster.config.scale import ScaleSettings
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import RefusedError
 from vdbcluster.pipeline.budget import check_budget
 from vdbcluster.pipeline.needs import (
+    GPU_STAGED,
     MIB,
     Job,
     disk_bytes,
@@ -22,8 +24,9 @@ from vdbcluster.pipeline.needs import (
     peak_bytes,
     worker_bytes,
 )
-from vdbcluster.pipeline.room import SHARE, Room
+from vdbcluster.pipeline.room import SHARE, Room, room_of
 from vdbcluster.ports.machine import UnknownMachine
+from vdbcluster.wiring.budget import with_graph
 
 PLENTY = Room(1 << 60)
 MEASURED = {
@@ -94,6 +97,8 @@ jobs = st.builds(
     soft=st.booleans(),
     local=st.booleans(),
     index=st.integers(0, 10**9),
+    gpu=st.booleans(),
+    building=st.integers(0, 10**9),
     centered=st.booleans(),
     embedded=st.booleans(),
     text_keys=st.booleans(),
@@ -144,6 +149,38 @@ def test_the_nearest_of_min_samples_are_counted_in_memory_or_on_disk() -> None:
     assert filed[1] - filed[0] == nearest
 
 
+def test_edges_of_noise_lie_where_the_room_says() -> None:
+    noisy = Job(n_rows=10**6, dim=8, n_neighbors=50, soft=True, resamples=0)
+    edges = 4 * noisy.edges
+    weights, none = (
+        memory_bytes(noisy, Room(bound))["cluster"]
+        - memory_bytes(replace(noisy, soft=False), Room(bound))["cluster"]
+        for bound in (edges - 1, edges // 2 - 1)
+    )
+    assert 0 <= none < 40 * MIB
+    assert 0 <= weights - 40 * MIB - none < edges // 2
+
+
+def test_a_gpu_takes_its_share_of_the_host() -> None:
+    """Blocks of rows, and what cuVS builds; its graph lies where the room says."""
+    pairs = Job(n_rows=4 * 10**6, dim=384, n_neighbors=50, gpu=True)
+    graph, building = graph_bytes(pairs.n_rows, 50)
+    assert (graph, building) == (4 * 96 * pairs.n_rows, (1024 + 384 + 896 + 16) * pairs.n_rows)
+    built = replace(pairs, index=graph, building=building)
+
+    def taken(job: Job, room: Room) -> int:
+        return memory_bytes(job, room)["neighbors"]
+
+    small, asked = Room(graph - 1), 4096 * (20 * 384 + 60 * 107)
+    every_pair = 4096 * (20 * 384 + 60 * 67) + GPU_STAGED
+    assert taken(built, small) - taken(pairs, small) == building - every_pair
+    assert taken(built, PLENTY) - taken(pairs, PLENTY) == graph + building - every_pair
+    once_built = replace(built, building=0)
+    assert taken(once_built, small) - taken(pairs, small) == asked + GPU_STAGED - every_pair
+    assert disk_bytes(built, small)["meanwhile"] == disk_bytes(pairs, small)["meanwhile"] + graph
+    assert disk_bytes(built, PLENTY) == disk_bytes(pairs, PLENTY)
+
+
 class Small(UnknownMachine):
     """A machine with this much of everything."""
 
@@ -168,6 +205,18 @@ JOB = Job(n_rows=5_000_000, dim=768, n_neighbors=50, walks=32, soft=True)
 def settings(folder: Path, limit: str = "auto", work: str = "") -> Settings:
     scale = {"memory_limit": limit, "work_dir": work}
     return Settings.model_validate({"run": {"runs_dir": str(folder)}, "scale": scale})
+
+
+def test_a_graph_is_reckoned_with_where_cuvs_may_build_it(tmp_path: Path) -> None:
+    job = Job(n_rows=4 * 10**6, dim=384, n_neighbors=50, gpu=True)
+    graph, building = graph_bytes(job.n_rows, 50)
+    with_it = replace(job, index=graph, building=building)
+    assert with_graph(job, settings(tmp_path, "64GB"), Small()) == with_it
+    assert with_graph(job, settings(tmp_path, "16GB"), Small()) == job
+    free = settings(tmp_path)
+    enough = memory_bytes(job, room_of(free))["neighbors"] + 2 * building
+    assert with_graph(job, free, Small(memory=enough)) == with_it
+    assert with_graph(job, free, Small(memory=enough - 2)) == job
 
 
 def test_too_little_memory_is_one_line_with_both_numbers(tmp_path: Path) -> None:

@@ -133,5 +133,49 @@ def test_nothing_is_told_of_a_short_search_nor_of_other_stages() -> None:
     assert heard.stages == ["read"]
 
 
+SMOOTHED = Load(100_000, engine="cells", walks=167, audited=0)
+
+
+def smoothing(left: float, *, search_told: bool = True) -> tuple[dict[str, Any], list[str]]:
+    """Facts and notes, where 100 products of the first round took 10 s, ``left`` are to come."""
+    heard, clock, facts = Listener(), Clock(), dict[str, Any]()
+    observer = foretelling(heard, SMOOTHED, dict, facts, clock)
+    if search_told:
+        observer.foretell(50.0, 0.0, 50.0)
+    observer.smoothing(0, 600)
+    clock.now += 10.0
+    observer.smoothing(100, round(left))
+    clock.now += 10.0
+    observer.smoothing(200, 0)
+    return facts.get("forecast", {}), heard.notes
+
+
+def test_the_first_round_of_smoothing_tells_what_is_left_of_it() -> None:
+    found, notes = smoothing(20)
+    again, first = found["again"], found["later_seconds"]
+    assert again["smoothing_seconds_left"] == 2.0
+    later = dict(again["later_seconds"])
+    assert set(later) == {"cluster", "stability", "plan", "write", "catalogue"}
+    assert later.pop("cluster") == pytest.approx(first["stability"] / 5, abs=0.1)
+    assert later == {stage: t for stage, t in first.items() if stage in later}
+    assert again["seconds_left"] == pytest.approx(2 + sum(again["later_seconds"].values()), abs=0.2)
+    assert len(notes) == 2
+    assert notes[1].startswith("about ")
+    assert ": 2 s of smoothing, " in notes[1]
+
+
+def test_a_note_that_was_right_is_not_told_again() -> None:
+    few, many = (smoothing(left)[0]["again"]["seconds_left"] for left in (0, 1000))
+    assert many == few + 100
+    as_foretold = smoothing(0)[0]["seconds_left"] - 10 - few
+    found, notes = smoothing(10 * as_foretold)
+    assert found["again"]["seconds_left"] == pytest.approx(found["seconds_left"] - 10, abs=0.2)
+    assert len(notes) == 1
+
+
+def test_smoothing_tells_nothing_where_no_search_was_told_of() -> None:
+    assert smoothing(500, search_told=False) == ({}, [])
+
+
 def test_durations_in_words() -> None:
     assert [duration(s) for s in (40, 720, 12_600)] == ["40 s", "12 min", "3.5 h"]

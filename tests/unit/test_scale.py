@@ -15,10 +15,11 @@ import pytest
 from tests.unit.engine_graphs import exact
 from vdbcluster.adapters.dask_loop import OURS, _Guarded
 from vdbcluster.adapters.dask_workers import DaskWorkers, _client, check_workers
+from vdbcluster.adapters.file_systems import shown
 from vdbcluster.adapters.here import Here
 from vdbcluster.adapters.milvus.key_ranges import KeyRange
 from vdbcluster.adapters.quiet import QuietObserver
-from vdbcluster.adapters.shard_files import ShardFiles, shown
+from vdbcluster.adapters.shard_files import ShardFiles
 from vdbcluster.adapters.work_folders import WorkFolders
 from vdbcluster.config.settings import Settings, load_settings
 from vdbcluster.errors import ReadRefusedError, UsageError, VdbclusterError

@@ -18,6 +18,7 @@ from vdbcluster.graph.coordinates import coordinates_for
 from vdbcluster.graph.distance import center
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.spectral import CUT, coordinates, spectral_neighbors
+from vdbcluster.graph.walks import Walks
 from vdbcluster.hierarchy import build, extract
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 from vdbcluster.model.params import HdbscanParams
@@ -284,3 +285,23 @@ def test_real_texts_cluster_better_than_by_their_raw_distances(file):
         labels = extract(build(used, params), params).labels
         scores.append(adjusted_mutual_info_score(truth[rows], labels))
     assert scores[1] > scores[0] + 0.1
+
+
+@pytest.mark.parametrize("centers", [5, 60])
+def test_what_is_told_of_the_rounds_is_what_they_do(
+    centers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = graph_of(blobs(1500, centers, 2.0)[0], 12)
+    plain, products, told = coordinates(graph), [0], list[tuple[int, int, int]]()
+    step = Walks.step
+
+    def counted(self: Walks, *args: object, **more: object) -> np.ndarray:
+        products[0] += 1
+        return step(self, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Walks, "step", counted)
+    found = coordinates(graph, told=lambda done, left: told.append((done, left, products[0])))
+    np.testing.assert_array_equal(found, plain)
+    assert len(told) > 1
+    assert [done for done, _, _ in told] == [so_far - told[0][2] for _, _, so_far in told]
+    assert all(0 <= left <= STEPS * (products[0] // 10) for _, left, _ in told)

@@ -45,6 +45,12 @@ def has_cuvs() -> bool:
     return find_spec("cuvs") is not None
 
 
+def graph_bytes(n_rows: int, n_neighbors: int) -> tuple[int, int]:
+    """Of the host's memory: the graph, and what cuVS takes beside it while it builds it."""
+    width = _rounded(1.5 * n_neighbors)
+    return 4 * n_rows * width, n_rows * _row_bytes(width)
+
+
 def takes_long(n_rows: int, dim: int) -> bool:
     """Whether a GPU needs minutes to compare every pair of so many rows."""
     return 2.0 * n_rows**2 * max(dim, _LEAST_DIM) >= _LONG
@@ -120,7 +126,7 @@ class GraphNeighbors:
     def _built(self, n_neighbors: int) -> Any:
         """Raises ``VdbclusterError`` where a graph cannot be built or misses too much."""
         n, width = len(self._vectors), _rounded(1.5 * n_neighbors)
-        needed = n * _row_bytes(width)
+        _, needed = graph_bytes(n, n_neighbors)
         if needed > self._host_bytes:
             raise VdbclusterError(
                 f"cuVS would take {needed >> 20:,} MiB of memory to build a graph and may take "

@@ -8,27 +8,40 @@ listing that was read before, since others write here too.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vdbcluster.adapters.file_systems import (
+    PATIENCE,
+    Patience,
+    file_system,
+    is_local,
+    is_silent,
+    patiently,
+    shown,
+    told_by,
+)
 from vdbcluster.adapters.npy import forget_remote, map_npy, map_remote, write_npy
 from vdbcluster.adapters.npz import DAMAGED
 from vdbcluster.adapters.replacing import replacing
-from vdbcluster.errors import UsageError, VdbclusterError
+from vdbcluster.errors import VdbclusterError
 
+T = TypeVar("T")
 _OURS = re.compile(r"\.?.+\.np[yz](\.\d+)?")
 """Names of pieces, and of those that a killed process left half written."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of errors of a disk that takes no more, or of a quota."""
 _OF_A_PIECE = (FileNotFoundError, *(kind for kind in DAMAGED if kind is not OSError))
 """Errors that come of what lies there, or does not; others come of the place."""
 _MACHINE = f"{secrets.randbits(48):015}"
@@ -39,10 +52,12 @@ _MACHINE = f"{secrets.randbits(48):015}"
 class ShardFiles:
     """``ShardStore``: one file a name; nothing is open between two calls.
 
+    ``patience``: with an object store that is silent, see ``file_systems``.
     Raises ``UsageError`` at the first call if fsspec does not know the URL, or lacks its package.
     """
 
     url: str = field(repr=False)
+    patience: Patience = field(default=PATIENCE, repr=False)
 
     @property
     def shown(self) -> str:
@@ -57,13 +72,14 @@ class ShardFiles:
         self._send(f"{name}.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
 
     def load(self, name: str, *fields: str) -> dict[str, NDArray[Any]]:
-        files, place = self._place(f"{name}.npz")
-        with (
-            self._told(name, files),
-            files.open(place, "rb") as file,
-            np.load(file, allow_pickle=False) as stored,
-        ):
-            return {field: stored[field] for field in fields or stored.files}
+        def read(files: Any, place: str) -> dict[str, NDArray[Any]]:
+            with (
+                files.open(place, "rb") as file,
+                np.load(file, allow_pickle=False) as stored,
+            ):
+                return {field: stored[field] for field in fields or stored.files}
+
+        return self._use(name, f"{name}.npz", read)
 
     def has_matrix(self, name: str) -> bool:
         return self._is_there(f"{name}.npy")
@@ -73,43 +89,29 @@ class ShardFiles:
         self._write(f"{name}.npy", lambda file: write_npy(file, array))
 
     def matrix(self, name: str) -> NDArray[Any]:
-        files, place = self._place(f"{name}.npy")
-        with self._told(name, files):
+        def read(files: Any, place: str) -> NDArray[Any]:
             return map_npy(Path(place)) if is_local(files) else map_remote(files, self.url, place)
 
+        return self._use(name, f"{name}.npy", read)
+
     def remove(self, name: str) -> None:
-        files, place = self._place(f"{name}.npz")
-        with self._told(name, files), suppress(FileNotFoundError):
-            files.rm_file(place)
+        self._use(name, f"{name}.npz", _remove)
 
     def drop(self) -> None:
         """Removes the pieces, and a folder of this machine if nothing else lies in it.
 
         Another process may do so meanwhile.
         """
-        files, root = self._root()
         forget_remote(self.url)
-        with self._told("*", files):
-            for place in _listed(files, root):
-                if _OURS.fullmatch(Path(place).name):
-                    with suppress(FileNotFoundError):
-                        files.rm_file(place)
-            if is_local(files) and not _listed(files, root):
-                with suppress(FileNotFoundError):
-                    Path(root).rmdir()
+        self._use("*", "", _drop)
 
     def _is_there(self, file_name: str) -> bool:
-        files, place = self._place(file_name)
-        with self._told(file_name, files):
-            try:
-                return bool(files.info(place)["type"] == "file")
-            except (FileNotFoundError, NotADirectoryError):
-                return False
+        return self._use(file_name, file_name, _is_file)
 
     def _write(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
         """In blocks, however large it is."""
-        files, place = self._place(file_name)
-        with self._told(file_name, files):
+
+        def whole(files: Any, place: str) -> None:
             if is_local(files):
                 Path(place).parent.mkdir(parents=True, exist_ok=True)
                 with replacing(Path(place), f"{os.getpid()}{_MACHINE}") as file:
@@ -118,81 +120,90 @@ class ShardFiles:
                 with files.transaction, files.open(place, "wb") as file:
                     write(file)
 
+        self._use(file_name, file_name, whole)
+
     def _send(self, file_name: str, write: Callable[[IO[bytes]], None]) -> None:
         """What is small goes to an object store in one request, not in three: of an upload in parts
         that a killed process leaves behind, no listing tells.
         """
-        files, place = self._place(file_name)
-        if is_local(files):
+        if is_local(file_system(self.url, self.patience)[0]):
             self._write(file_name, write)
             return
-        with (
-            self._told(file_name, files),
-            files.transaction,
-            tempfile.NamedTemporaryFile(prefix="vdbcluster-") as here,
-        ):
-            write(here)
-            here.flush()
-            files.put_file(here.name, place)
 
-    def _place(self, file_name: str) -> tuple[Any, str]:
-        files, root = self._root()
-        return files, f"{root}/{file_name}"
+        def at_once(files: Any, place: str) -> None:
+            with (
+                files.transaction,
+                tempfile.NamedTemporaryFile(prefix="vdbcluster-") as here,
+            ):
+                write(here)
+                here.flush()
+                files.put_file(here.name, place)
 
-    def _root(self) -> tuple[Any, str]:
-        return file_system(self.url)
+        self._use(file_name, file_name, at_once)
 
-    @contextmanager
-    def _told(self, name: str, files: Any) -> Iterator[None]:
+    def _use(self, name: str, file_name: str, use: Callable[[Any, str], T]) -> T:
+        """What ``use`` of the file system and the place of the file gives; begun again where the
+        store breaks off, and its errors told in one line.
+        """
+        files, root = file_system(self.url, self.patience)
+        place = f"{root}/{file_name}" if file_name else root
         try:
-            yield
+            return patiently(lambda: use(files, place), files, self.patience)
         except DAMAGED as error:
-            raise self._trouble(name, error) from error
+            raise self._trouble(name, error, files) from error
         except Exception as error:
             if is_local(files):
                 raise
-            raise self._trouble(name, error) from error  # each store has errors of its own
+            raise self._trouble(name, error, files) from error  # each store has errors of its own
 
-    def _trouble(self, name: str, error: Exception) -> VdbclusterError:
-        if isinstance(error, _OF_A_PIECE):
-            what_to_do = "if it is damaged, remove it: the next run makes it again"
-        else:
-            what_to_do = "what was finished is kept: once it can be, run again"
+    def _trouble(self, name: str, error: Exception, files: Any) -> VdbclusterError:
+        if not is_local(files) and is_silent(error):
+            return VdbclusterError(
+                f"{silent(self.url, error)}; what was finished is kept: once it answers, run again"
+            )
         return VdbclusterError(
             f"the piece {name!r} of the graph in {self.shown} cannot be read or written "
-            f"({told_by(error)}); {what_to_do}"
+            f"({told_by(error)}); {_what_to_do(error, files)}"
         )
 
 
-def told_by(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+def silent(url: str, error: BaseException) -> str:
+    """The line of a place that does not answer, without what to do."""
+    return f"the place {shown(url)} does not answer ({told_by(error)})"
 
 
-def shown(url: str) -> str:
-    """A path or URL as it may be told: without user and password."""
-    scheme, found, rest = url.partition("://")
-    if not found:
-        return url
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+def _what_to_do(error: Exception, files: Any) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        # Of an object store, pieces pass through a file of this machine.
+        where = "there" if is_local(files) else f"in {tempfile.gettempdir()} here (TMPDIR)"
+        return (
+            f"free some space {where}, or name another place with --work-dir; what was finished "
+            "is kept: then run again"
+        )
+    if isinstance(error, _OF_A_PIECE):
+        return "if it is damaged, remove it: the next run makes it again"
+    return "what was finished is kept: once it can be, run again"
 
 
-def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a path or URL, and the folder in it.
-
-    Raises ``UsageError`` if fsspec does not know the URL, or lacks its package.
-    """
+def _is_file(files: Any, place: str) -> bool:
     try:
-        files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"pieces cannot be kept in {shown(url)}: {error}") from error
-    return files, root.rstrip("/")
+        return bool(files.info(place)["type"] == "file")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
-def is_local(files: Any) -> bool:
-    """Whether it is that of this machine."""
-    return isinstance(files, fsspec.get_filesystem_class("file"))
+def _remove(files: Any, place: str) -> None:
+    with suppress(FileNotFoundError):
+        files.rm_file(place)
+
+
+def _drop(files: Any, root: str) -> None:
+    for place in _listed(files, root):
+        if _OURS.fullmatch(Path(place).name):
+            _remove(files, place)
+    if is_local(files) and not _listed(files, root):
+        with suppress(FileNotFoundError):
+            Path(root).rmdir()
 
 
 def _listed(files: Any, root: str) -> list[str]:

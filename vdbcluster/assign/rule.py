@@ -1,8 +1,9 @@
 """To which cluster a row belongs that was not there when rows were clustered.
 
 In: ``Reference``, ``Surroundings`` of m rows. Out: ``Assigned``.
-Promise: one pass, O(m k), whatever the number of rows in the run; a row does not depend on what
-the other new rows get; a row equal to rows of a cluster joins it.
+Promise: one pass, O(m k), whatever the number of rows in the run, in blocks of rows that take no
+more memory for more of them; a row does not depend on what the other new rows get; a row equal to
+rows of a cluster joins it.
 
 All neighbours of a row vote, by weight (``votes``): those in a cluster for it, noise and rows
 without a label for nobody. So support, the winner's share of the whole neighbourhood, is low where
@@ -24,6 +25,9 @@ another), while agreement with clustering anew stayed the same where there was n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 import numpy as np
 
 from vdbcluster.assign.reference import Bounds, bounds
@@ -33,6 +37,7 @@ from vdbcluster.model.assign import Assigned, AssignParams, Reference, Surroundi
 from vdbcluster.model.hierarchy import NOISE
 
 DEFAULTS = AssignParams()
+_BLOCK_ROWS = 65536
 
 
 def assign(kept: Reference, around: Surroundings, params: AssignParams = DEFAULTS) -> Assigned:
@@ -44,9 +49,19 @@ def assign(kept: Reference, around: Surroundings, params: AssignParams = DEFAULT
     has most of its neighbours; 1 where none has any, or where either is not known.
     Raises ``ValueError`` if there are fewer neighbours than ``min_samples``.
     """
-    around = around.nearest(kept.n_neighbors)
-    limit, core = bounds(kept, params), core_distances(around, kept.min_samples)
-    ballots = labels_around(around, _dense(kept.labels, limit.ids))
+    around, limit = around.nearest(kept.n_neighbors), bounds(kept, params)
+    places = _dense(kept.labels, limit.ids)
+    return _joined(
+        [
+            _assign(kept, around.rows(start, start + _BLOCK_ROWS), limit, places)
+            for start in range(0, max(1, around.n_rows), _BLOCK_ROWS)
+        ]
+    )
+
+
+def _assign(kept: Reference, around: Surroundings, limit: Bounds, places: Int64Array) -> Assigned:
+    """``places (n,)``: of the label of each row of the run among ``limit.ids``, -1 for noise."""
+    core, ballots = core_distances(around, kept.min_samples), labels_around(around, places)
     twins = (around.distances == 0) & (ballots != NOISE)
     twin = twins.any(axis=1)
     weight = weights(around, kept.min_samples)
@@ -64,6 +79,12 @@ def assign(kept: Reference, around: Surroundings, params: AssignParams = DEFAULT
         support=won.support.astype(np.float32),
         core_distances=core,
     )
+
+
+def _joined(parts: Sequence[Assigned]) -> Assigned:
+    """The rows of all parts, in order."""
+    names = [field.name for field in fields(Assigned)]
+    return Assigned(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
 def _dense(labels: Int64Array, ids: Int64Array) -> Int64Array:

@@ -13,6 +13,7 @@ its residual asks for; what has settled is locked (Winkelmann, Springer and Di N
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,14 @@ _BESIDE = 12
 """So many columns more than are wanted, at least: the more, the sooner these settle."""
 _DEPENDENT = 1e-9
 """Of columns of unit length, those with less of their own than this (squared) are rounding."""
+
+
+_WIDENED, _AS_WIDE = 18, 8
+"""Products for a column that are left, about: of a block that has been widened, and of one that has
+been through a round since."""
+Told = Callable[[int, int], None]
+"""Told before each round how many products with a block are done since the first, and about how
+many are left."""
 
 
 class Symmetric(Protocol):
@@ -68,18 +77,27 @@ def beginning(matrix: Symmetric, above: float, random: np.random.Generator) -> F
 
 
 def largest(
-    matrix: Symmetric, block: Float32Array, above: float, most: int, random: np.random.Generator
+    matrix: Symmetric,
+    block: Float32Array,
+    above: float,
+    most: int,
+    random: np.random.Generator,
+    told: Told | None = None,
 ) -> tuple[Float64Array, Float32Array]:
     """Eigenvalues ``(m,)`` greater than ``above`` and vectors ``(n, m)``, the ``most`` largest.
 
     ``block``: what ``beginning`` gave.
     """
     found = _Subspace(matrix, block, above, most)
-    left, spent = STEPS, DEGREE
+    left, spent, before = STEPS, DEGREE, -1
     while spent and left > spent:
         left -= spent
+        wider = before < 0 or found.narrow
         while found.narrow:
             found.widen(random)
+        before = found.products if before < 0 else before
+        if told is not None:
+            told(found.products - before, found.expected(left, _WIDENED if wider else _AS_WIDE))
         spent = found.turn()
     m = min(most, int(np.count_nonzero(found.values > above)))
     return found.values[:m], found.block[:, :m]
@@ -89,12 +107,14 @@ class _Subspace:
     """A block ``(n, w)`` on its way to the wanted vectors.
 
     ``values (w,)``: of its columns, descending. ``settled``: so many columns are left as they are.
+    ``products``: of the matrix with a block of columns so far.
     """
 
     def __init__(self, matrix: Symmetric, block: Float32Array, above: float, most: int) -> None:
         self.matrix, self.above, self.most = matrix, above, most
         self._room = np.empty((len(block), COLUMNS * -(-(most + 8) // COLUMNS)), np.float32)
         self.block, self.settled, self.values = self._room[:, :0], 0, np.zeros(0)
+        self.products = 0
         self._append(block)
         self._diagonalise()
 
@@ -109,7 +129,18 @@ class _Subspace:
         width = self.block.shape[1]
         for _ in range(0, min(width // 2, self._room.shape[1] - width), COLUMNS):
             self._append(beginning(self.matrix, self.above, random))
+            self.products += DEGREE
         self._diagonalise()
+
+    def expected(self, left: int, usual: int) -> int:
+        """Products that are still to come, about, where a column may have ``left`` more.
+
+        All of these if more is wanted than there may be, whose values lie close to what is left
+        out.
+        """
+        cut_off = np.count_nonzero(self.values > self.above) > self.most
+        each = left if cut_off else min(left, usual)
+        return int(each * (self.block.shape[1] - self.settled) // COLUMNS)
 
     def _append(self, columns: Float32Array) -> None:
         _orthonormal(self.matrix.blocks, columns, self.block)
@@ -130,6 +161,7 @@ class _Subspace:
                 return 0
             columns = np.ascontiguousarray(self.block[:, part])
             product = self.matrix.step(columns)
+            self.products += 1
             degree = longest
             if wanted:
                 values = self.values[start : start + wanted]
@@ -139,6 +171,7 @@ class _Subspace:
                     continue
                 degree = _degree(values, residual, top)
             longest = max(longest, degree)
+            self.products += degree - 1
             columns = _filtered(self.matrix, columns, product, degree, top)
             self.matrix.clear(columns)
             _orthonormal(self.matrix.blocks, columns, self.block[:, :start])
@@ -174,6 +207,7 @@ class _Subspace:
             )
             for i in range(0, active.shape[1], COLUMNS)
         ]
+        self.products += len(inner)
         values, vectors = np.linalg.eigh(np.hstack(inner))
         self.values = np.concatenate((self.values[: self.settled], values[::-1]))
         _turn(blocks, active, np.ascontiguousarray(vectors[:, ::-1]))

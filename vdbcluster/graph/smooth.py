@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from vdbcluster.graph.by_rows import row_blocks
+from vdbcluster.graph.chebyshev import Told
 from vdbcluster.graph.measure import select
 from vdbcluster.graph.spectral import CUT, spectral_neighbors
 from vdbcluster.model.arrays import Allocate, Int32Array
@@ -29,14 +30,15 @@ def smoothed(
     cut: float | None = None,
     *,
     empty: Allocate = np.empty,
+    told: Told | None = None,
 ) -> NeighborGraph:
     """The graph with the distances that ``how`` asks for.
 
-    ``seed`` is for those that draw lots, ``cut`` for ``spectral`` (``graph.spectral``); the graph
-    that is returned lies where ``empty`` says.
+    ``seed`` is for those that draw lots, ``cut`` and ``told`` for ``spectral``
+    (``graph.spectral``); the graph that is returned lies where ``empty`` says.
     """
     if how == "spectral":
-        return spectral_neighbors(graph, seed, CUT if cut is None else cut, empty=empty)
+        return spectral_neighbors(graph, seed, CUT if cut is None else cut, empty=empty, told=told)
     return shared_neighbors(graph, empty=empty) if how == SHARED else graph
 
 

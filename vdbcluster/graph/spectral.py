@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vdbcluster.graph.by_rows import RowBlocks, row_blocks
-from vdbcluster.graph.chebyshev import beginning, largest
+from vdbcluster.graph.chebyshev import Told, beginning, largest
 from vdbcluster.graph.coordinates import coordinates_for
 from vdbcluster.graph.measure import select
 from vdbcluster.graph.walks import walks_on
@@ -36,15 +36,20 @@ UNTOLD = 1e-3
 
 
 def spectral_neighbors(
-    graph: NeighborGraph, seed: int = 0, cut: float = CUT, *, empty: Allocate = np.empty
+    graph: NeighborGraph,
+    seed: int = 0,
+    cut: float = CUT,
+    *,
+    empty: Allocate = np.empty,
+    told: Told | None = None,
 ) -> NeighborGraph:
     """The same edges at the chord between the coordinates of their rows, metric ``spectral``.
 
     Distances lie in [0, 2], ties in order of row position. ``seed`` draws the start. Rows
     are as near as can be (0) where no walk tells them apart, for instance in a graph without
-    structure.
+    structure. ``told``: see ``graph.chebyshev``.
     """
-    points = coordinates(graph, seed, cut)
+    points = coordinates(graph, seed, cut, told)
     listed = np.asarray(graph.indices)
     indices = empty(listed.shape, np.int32)
     distances = empty(listed.shape, np.float32)
@@ -59,7 +64,9 @@ def spectral_neighbors(
     return NeighborGraph(indices, distances, SPECTRAL)
 
 
-def coordinates(graph: NeighborGraph, seed: int = 0, cut: float = CUT) -> Float32Array:
+def coordinates(
+    graph: NeighborGraph, seed: int = 0, cut: float = CUT, told: Told | None = None
+) -> Float32Array:
     """Unit vectors ``(n, m) float32``, m from 1 to ``coordinates_for(n)``: where slow walks lead.
 
     Edges weigh 1, or 2 where both rows found each other. The stationary directions, along which all
@@ -70,17 +77,17 @@ def coordinates(graph: NeighborGraph, seed: int = 0, cut: float = CUT) -> Float3
         return np.ones((n, 1), np.float32)
     # sums depend on the number of threads of BLAS, not on ours
     with row_blocks(n) as blocks, threadpool_limits(limits=1, user_api="blas"):
-        walks, inverse = _slow(graph, blocks, seed, cut)
+        walks, inverse = _slow(graph, blocks, seed, cut, told)
     walks *= inverse[:, None]
     length = np.sqrt(np.einsum("ij,ij->i", walks, walks))
-    told = length * np.linalg.norm(1 / inverse) > UNTOLD * np.sqrt(walks.shape[1])
-    walks /= np.where(told, length, 1)[:, None]
-    walks[~told] = np.eye(1, walks.shape[1])  # nothing tells these apart: one direction for all
+    apart = length * np.linalg.norm(1 / inverse) > UNTOLD * np.sqrt(walks.shape[1])
+    walks /= np.where(apart, length, 1)[:, None]
+    walks[~apart] = np.eye(1, walks.shape[1])  # nothing tells these apart: one direction for all
     return walks
 
 
 def _slow(
-    graph: NeighborGraph, blocks: RowBlocks, seed: int, cut: float
+    graph: NeighborGraph, blocks: RowBlocks, seed: int, cut: float, told: Told | None
 ) -> tuple[Float32Array, Float32Array]:
     """Eigenvectors ``(n, m)`` with eigenvalues above ``1 - cut``, without the stationary ones.
 
@@ -92,7 +99,7 @@ def _slow(
     block = beginning(walks, 1 - cut, random)
     order = alike_together(block)
     walks, block = walks.in_order(order), block[order]
-    _, found = largest(walks, block, 1 - cut, coordinates_for(graph.n_rows), random)
+    _, found = largest(walks, block, 1 - cut, coordinates_for(graph.n_rows), random, told)
     if not found.shape[1]:
         return np.ones((graph.n_rows, 1), np.float32), inverse
     vectors = np.empty(found.shape, np.float32)

@@ -36,13 +36,16 @@ def cluster_density(graph: NeighborGraph, recipe: Recipe) -> tuple[Clustering, H
 
 def on_edges(edges: NeighborGraph, recipe: Recipe, *, empty: Allocate = np.empty) -> Clustering:
     """What a graph gives that is smoothed already; ``empty``: as in ``hierarchy.build``."""
-    return extracted(edges, build(edges, parameters(recipe), empty=empty), recipe)
+    hierarchy = build(edges, parameters(recipe), empty=empty)
+    return extracted(edges, hierarchy, recipe, empty=empty)
 
 
-def extracted(edges: NeighborGraph, hierarchy: Hierarchy, recipe: Recipe) -> Clustering:
-    """From the hierarchy to the labels that are written."""
+def extracted(
+    edges: NeighborGraph, hierarchy: Hierarchy, recipe: Recipe, *, empty: Allocate = np.empty
+) -> Clustering:
+    """From the hierarchy to the labels that are written; ``empty``: as in ``methods.soft``."""
     found = extract(hierarchy, parameters(recipe))
-    return finish(edges, whole_if_uncut(found, hierarchy, recipe), recipe)
+    return finish(edges, whole_if_uncut(found, hierarchy, recipe), recipe, empty=empty)
 
 
 def parameters(recipe: Recipe) -> HdbscanParams:
@@ -73,7 +76,9 @@ def whole_if_uncut(clustering: Clustering, hierarchy: Hierarchy, recipe: Recipe)
     )
 
 
-def finish(edges: NeighborGraph, clustering: Clustering, recipe: Recipe) -> Clustering:
+def finish(
+    edges: NeighborGraph, clustering: Clustering, recipe: Recipe, *, empty: Allocate = np.empty
+) -> Clustering:
     """Merge clusters and give them noise, as far as the recipe says; ``edges`` as clustered.
 
     Merging sees all rows in their clusters, so how much noise is wanted does not change which
@@ -83,7 +88,8 @@ def finish(edges: NeighborGraph, clustering: Clustering, recipe: Recipe) -> Clus
     if not (recipe.merge or recipe.soft):
         return clustering
     if recipe.merge and recipe.soft:
-        clustering = withdrawn(merge(edges, assign(edges, clustering), recipe.merge))
+        given = assign(edges, clustering, empty=empty)
+        clustering = withdrawn(merge(edges, given, recipe.merge))
     elif recipe.merge:
         clustering = merge(edges, clustering, recipe.merge)
     if recipe.soft:
@@ -92,5 +98,6 @@ def finish(edges: NeighborGraph, clustering: Clustering, recipe: Recipe) -> Clus
             clustering,
             max_noise=recipe.max_noise,
             min_confidence=recipe.min_confidence,
+            empty=empty,
         )
     return clustering if recipe.hdbscan.ties == "reference" else by_size(clustering)

@@ -2,7 +2,7 @@
 
 In: ``NeighborGraph``, labels ``(n,)``, the rows that may change. Out: labels of these, agreement.
 Promise: other rows keep their labels; whole numbers only, so the order of rows does not matter;
-O(n k) a round.
+O(n k) a round; the links lie where ``empty`` says, all else is O(n).
 
 Two rows are linked if either lists the other, twice if both do; distances do not count. The vote
 along the edges (``methods.soft``) spreads a cluster as far as it reaches; afterwards a row may find
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from vdbcluster.hierarchy.jit import kernel
-from vdbcluster.model.arrays import Float64Array, Int32Array, Int64Array
+from vdbcluster.model.arrays import Allocate, Float64Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import NOISE
 from vdbcluster.model.neighbors import PADDING, NeighborGraph
 
@@ -24,7 +24,12 @@ of which belong to no dense group, ten made a giant of 65 % of the rows, one of 
 
 
 def majority(
-    graph: NeighborGraph, labels: Int64Array, free: Int64Array, n_clusters: int
+    graph: NeighborGraph,
+    labels: Int64Array,
+    free: Int64Array,
+    n_clusters: int,
+    *,
+    empty: Allocate = np.empty,
 ) -> tuple[Int64Array, Float64Array]:
     """Labels of the rows ``free (m,)`` after up to ``ROUNDS`` rounds, and the agreement with them.
 
@@ -32,17 +37,24 @@ def majority(
     has, else the lower. Links to noise have no vote. Agreement ``(m,)`` in [0, 1]: links to the
     own cluster over all links; 0 for a row that stays noise.
     """
-    start, ends = _links(graph.indices, free)
-    return _rounds(start, ends, free, labels, n_clusters, ROUNDS)
+    indices = np.asarray(graph.indices)
+    place = np.full(graph.n_rows, -1, np.int32)
+    place[free] = np.arange(len(free))
+    start = _counted(indices, free, place)
+    ends = np.asarray(empty((int(start[-1]),), np.int32))
+    _fill(indices, free, place, start, ends)
+    return _rounds(start[:-1], ends, free, labels, n_clusters, ROUNDS)
 
 
 @kernel
-def _links(indices: Int32Array, free: Int64Array) -> tuple[Int64Array, Int32Array]:
-    """The rows linked to each free row a, once for each link: ``ends[start[a]:start[a + 1]]``."""
-    place = np.full(indices.shape[0], -1, np.int32)
-    place[free] = np.arange(free.shape[0])
-    start = _counted(indices, free, place)
-    ends = np.empty(start[-1], np.int32)
+def _fill(
+    indices: Int32Array, free: Int64Array, place: Int32Array, start: Int64Array, ends: Int32Array
+) -> None:
+    """The rows linked to each free row a, once for each link: ``ends[start[a]:start[a + 1]]``.
+
+    ``place (n,)``: of each row among the free ones, -1 of others. ``start``: as counted before, as
+    told here after.
+    """
     for a in range(free.shape[0]):
         for j in indices[free[a]]:
             if j != PADDING:
@@ -53,7 +65,6 @@ def _links(indices: Int32Array, free: Int64Array) -> tuple[Int64Array, Int32Arra
             if j != PADDING and place[j] >= 0:
                 ends[start[place[j] + 1]] = i
                 start[place[j] + 1] += 1
-    return start[:-1], ends
 
 
 @kernel

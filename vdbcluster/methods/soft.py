@@ -2,7 +2,8 @@
 
 In: ``NeighborGraph`` (the one that was clustered, smoothed if it was), ``Clustering``.
 Out: ``Clustering``. Promise: a row that has a label keeps it, with all its scores; O(n k) a round;
-the result does not depend on the order of rows (weights are summed as whole numbers).
+the result does not depend on the order of rows (weights are summed as whole numbers); what takes
+more than O(n) memory lies where ``empty`` says: weights of the edges of noise, then their ends.
 
     assign(graph, clustering)                     # all rows that have a way to a cluster
     assign(graph, clustering, max_noise=0.1)      # the least confident 10 % stay noise
@@ -23,6 +24,7 @@ from vdbcluster.graph.by_rows import row_blocks
 from vdbcluster.hierarchy.jit import kernel
 from vdbcluster.methods.majority import majority
 from vdbcluster.model.arrays import (
+    Allocate,
     BoolArray,
     Float32Array,
     Float64Array,
@@ -44,6 +46,7 @@ def assign(
     *,
     max_noise: float = 0.0,
     min_confidence: float = 0.0,
+    empty: Allocate = np.empty,
 ) -> Clustering:
     """Give noise to the clusters around it.
 
@@ -62,7 +65,7 @@ def assign(
     noise = np.flatnonzero(clustering.labels == NOISE)
     if not noise.size or not clustering.n_clusters:
         return clustering
-    found, confidence = _vote(graph, clustering, noise)
+    found, confidence = _vote(graph, clustering, noise, empty)
     kept = (found != NOISE) & (confidence >= min_confidence)
     spare = int(max_noise * graph.n_rows + 1e-9) - int(np.count_nonzero(~kept))
     if spare > 0:
@@ -120,12 +123,12 @@ def _check(
 
 
 def _vote(
-    graph: NeighborGraph, clustering: Clustering, noise: Int64Array
+    graph: NeighborGraph, clustering: Clustering, noise: Int64Array, empty: Allocate
 ) -> tuple[Int64Array, Float64Array]:
     """Cluster and confidence of each row of noise; -1 and 0 where the vote does not reach."""
     found = _rounds(
-        graph.indices[noise],
-        _weights_of(graph, noise),
+        np.asarray(graph.indices),
+        _weights_of(graph, noise, empty),
         noise,
         clustering.labels,
         clustering.n_clusters,
@@ -133,12 +136,12 @@ def _vote(
     )
     labels = clustering.labels.copy()
     labels[noise] = found
-    return majority(graph, labels, noise, clustering.n_clusters)
+    return majority(graph, labels, noise, clustering.n_clusters, empty=empty)
 
 
-def _weights_of(graph: NeighborGraph, rows: Int64Array) -> Int32Array:
+def _weights_of(graph: NeighborGraph, rows: Int64Array, empty: Allocate) -> Int32Array:
     """``weights`` of the neighbours of some rows, ``(m, k)``."""
-    found = np.empty((len(rows), graph.n_neighbors), np.int32)
+    found = np.asarray(empty((len(rows), graph.n_neighbors), np.int32))
     for start in range(0, len(rows), _BLOCK_ROWS):
         some = slice(start, start + _BLOCK_ROWS)
         found[some] = weights(graph.distances[rows[some]], graph.metric)
@@ -170,13 +173,13 @@ def _rounds(
 ) -> Int64Array:
     """For each row of noise its cluster after the vote.
 
-    ``indices (m, k)``, ``weight (m, k)``: the neighbours of the rows ``noise (m,)``.
+    ``indices (n, k)``: the neighbours of all rows; ``weight (m, k)``: of those of ``noise (m,)``.
     """
     now, moved = labels.astype(np.int32), np.ones(len(labels), np.bool_)
     found = np.full(len(noise), NOISE, np.int32)
 
     def vote(rows: slice) -> None:
-        _vote_again(indices[rows], weight[rows], now, moved, n_clusters, found[rows])
+        _vote_again(indices, noise[rows], weight[rows], now, moved, n_clusters, found[rows])
 
     with row_blocks(len(noise)) as blocks:
         for _ in range(rounds):
@@ -193,18 +196,20 @@ def _rounds(
 @kernel
 def _vote_again(
     indices: Int32Array,
+    noise: Int64Array,
     weight: Int32Array,
     now: Int32Array,
     moved: BoolArray,
     n_clusters: int,
     found: Int32Array,
 ) -> None:
-    """Put what the neighbours say into ``found``, of rows that have one which has ``moved``."""
+    """Put into ``found`` what the neighbours of ``noise`` say, where one of them has ``moved``."""
     votes = np.zeros(n_clusters, np.int64)
     for a in range(found.shape[0]):
-        for j in indices[a]:
+        near = indices[noise[a]]
+        for j in near:
             if j != PADDING and moved[j]:
-                found[a] = _winner(indices[a], weight[a], now, votes)
+                found[a] = _winner(near, weight[a], now, votes)
                 break
 
 

@@ -103,6 +103,10 @@ class Surroundings:
         """Those of a selection of rows (mask or positions)."""
         return Surroundings(self.indices[rows], self.distances[rows])
 
+    def rows(self, start: int, stop: int) -> Surroundings:
+        """Those of rows that follow one another, without a copy."""
+        return Surroundings(self.indices[start:stop], self.distances[start:stop])
+
     def nearest(self, k: int) -> Surroundings:
         """The first k neighbours of each row."""
         return Surroundings(self.indices[:, :k], self.distances[:, :k])

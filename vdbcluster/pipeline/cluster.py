@@ -12,6 +12,7 @@ from functools import partial
 
 from vdbcluster.config.settings import Settings
 from vdbcluster.errors import UsageError
+from vdbcluster.graph.chebyshev import Told
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.graph.smooth import smoothed
 from vdbcluster.hierarchy import build as whole
@@ -60,12 +61,14 @@ def cluster_graph(
     exact: bool,
     build: Build | None = None,
     smooth: Keeping | None = None,
+    told: Told | None = None,
 ) -> ClusterResult:
     """Smooth, cluster by the method, merge, give noise to its neighbours: as the settings say.
 
     ``vectors (n, d)`` as ``prepare`` made them for the metric of the graph; ``exact`` says that no
     neighbour is missing from it; ``build`` makes the hierarchy where pieces of the graph suffice;
-    ``smooth`` smooths it, or knows what came of that before. Raises ``UsageError`` where a method
+    ``smooth`` smooths it, or knows what came of that before; ``told`` hears how far spectral
+    smoothing is. Raises ``UsageError`` where a method
     cannot do what is asked.
     """
     chosen = recipe(settings, graph.n_rows, graph.n_neighbors)
@@ -75,21 +78,22 @@ def cluster_graph(
         empty = room_of(settings).empty
 
         def by_recipe(graph: NeighborGraph, chosen: Recipe) -> NeighborGraph:
-            return smoothed(graph, chosen.smooth, chosen.seed, chosen.cut, empty=empty)
+            how, seed, cut = chosen.smooth, chosen.seed, chosen.cut
+            return smoothed(graph, how, seed, cut, empty=empty, told=told)
 
         edges = smooth(graph, chosen, by_recipe) if smooth else by_recipe(graph, chosen)
         if settings.cluster.engine == "dense":
             found = dense_reference(edges, parameters(chosen))
-            return ClusterResult(finish(edges, found, chosen), chosen, edges, None, None)
+            found = finish(edges, found, chosen, empty=empty)
+            return ClusterResult(found, chosen, edges, None, None)
         search = _searching(vectors, graph.metric) if settings.cluster.certify else None
         if build is None or not in_shards(chosen, graph):
             build = partial(whole, empty=empty)
         hierarchy, certificate = _hierarchy(
             edges, vectors, chosen, search, build, exact=exact and chosen.smooth == "none"
         )
-        return ClusterResult(
-            extracted(edges, hierarchy, chosen), chosen, edges, hierarchy, certificate
-        )
+        clustering = extracted(edges, hierarchy, chosen, empty=empty)
+        return ClusterResult(clustering, chosen, edges, hierarchy, certificate)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -42,6 +42,9 @@ PAGE, PAGE_ROWS, PAGES_READ, PAGES_LEFT = 16 * MIB, 16384, 5, 2
 """A page as it comes, as the client holds it, as it is decoded; and what the heap keeps of it."""
 BLOCK_ROWS = 4096
 """Rows of a block of exact search; see ``graph.exact``."""
+GPU_ROW, GPU_PROPOSED, GPU_STAGED = 20, 60, 8 * MIB
+"""A GPU's share of the host: bytes of each value of a row that asks, and of each row that it is
+given to measure; a piece of the vectors on its way there. What CUDA takes is not counted."""
 SEARCH_BLOCK, SEARCH_LEFT = 96 * MIB, 40 * MIB
 """Proposals of a local index while they are ranked; and what the heap keeps of them."""
 GRAPH_BLOCK, BLOCK_EDGE = 8192, 60
@@ -86,7 +89,9 @@ class Job:
 
     ``walks``: coordinates of spectral smoothing, 0 without it. ``samples``: ``min_samples``.
     ``soft``: noise is given to its neighbours. ``local``: this process searches; ``index``: bytes
-    of its index, 0 for every pair. ``centered``: the vectors are prepared beside themselves.
+    of its index, 0 for every pair. ``gpu``: its GPU does; ``building``: bytes that are taken of the
+    host, beside its index, while this is built. ``centered``: the vectors are prepared beside
+    themselves.
     ``embedded``: Milvus Lite in our own process. ``text_keys``: keys are texts. ``keep_graph``: the
     graph goes into the record.
     ``workers``: other processes that share the work, as far as their number is known.
@@ -101,6 +106,8 @@ class Job:
     resamples: int = 5
     local: bool = False
     index: int = 0
+    gpu: bool = False
+    building: int = 0
     centered: bool = False
     embedded: bool = False
     text_keys: bool = False
@@ -207,11 +214,23 @@ def _pair(job: Job, room: Room) -> int:
 
 
 def _searching(job: Job, room: Room) -> int:
+    if job.gpu:
+        return _searching_on_gpu(job, room)
     if not job.local:
         return min(job.n_rows, BLOCK_ROWS) * job.n_neighbors * 60
     if not job.index:
         return _exact_block(job, BLOCK_ROWS)
     return min(job.index, room.memory_bytes) + SEARCH_BLOCK
+
+
+def _searching_on_gpu(job: Job, room: Room) -> int:
+    """Rows that ask and what is proposed to them, while they are measured here: from every pair, or
+    from a graph, which lies where the room says once it is built.
+    """
+    k, graph = job.n_neighbors, job.index if room.holds(job.index) else 0
+    proposed = max(k + 17, 3 * k // 2 + 32 if job.index else 0)
+    asked = min(job.n_rows, BLOCK_ROWS) * (GPU_ROW * job.dim + GPU_PROPOSED * proposed)
+    return graph + max(job.building, asked + GPU_STAGED)
 
 
 def _exact_block(job: Job, queries: int) -> int:
@@ -239,7 +258,7 @@ def _hierarchy(job: Job, room: Room, copied: int) -> int:
     """The copy of the edges that is worked on, then what is made of it, then who is near noise."""
     nearest = _nearest(job) if room.holds(_nearest(job)) else 0
     a_row = max(FOREST_ROW * job.n_rows, CORE_ROW * job.n_rows + nearest)
-    return max(copied + a_row, TREE_ROW * job.n_rows + _links(job))
+    return max(copied + a_row, TREE_ROW * job.n_rows + _links(job, room))
 
 
 def _nearest(job: Job) -> int:
@@ -247,12 +266,13 @@ def _nearest(job: Job) -> int:
     return 4 * job.samples * job.n_rows
 
 
-def _links(job: Job) -> int:
-    """Edges of noise, from both ends or weighted, if half of the rows are noise; and a block of
-    edges between clusters.
+def _links(job: Job, room: Room) -> int:
+    """Edges of noise, weighted and then from both ends, if half of the rows are noise; and a block
+    of edges between clusters. On disk they take what the copy of the edges has left.
     """
     block = BLOCK_EDGE * min(job.n_rows, GRAPH_BLOCK) * job.n_neighbors
-    return 4 * job.edges + block if job.soft else 0
+    held = [size for size in (2 * job.edges, 4 * job.edges) if room.holds(size)]
+    return max(held, default=0) + block if job.soft else 0
 
 
 def _sampling(job: Job, room: Room) -> int:

@@ -2,14 +2,15 @@
 
 In: an observer, what the run is asked to do, what it has timed. Out: an observer that does the
 same, and notes what is left in all as soon as a share of the search is done. Promise: one note a
-search, none where less than ``WORTH`` seconds are left; what was foretold goes into the facts of
-the run.
+search, none where less than ``WORTH`` seconds are left; one more if smoothing shows that it was
+wrong; what was foretold goes into the facts of the run.
 
     observer = foretelling(observer, load, lambda: journal.seconds, journal.facts)
 
 The first two steps only start the clock: pieces of an earlier search that are still there (or
 none) come with one, and before the other an index is built and tuned. The stages after the search
-follow by the model of ``pipeline.cost``, made this machine's by what is timed.
+follow by the model of ``pipeline.cost``, made this machine's by what is timed. How long spectral
+smoothing takes depends on how many groups there are, which its first round shows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vdbcluster.pipeline.cost import LATER, Load, foretold
@@ -29,6 +30,8 @@ STARTING = 2
 SHARE, STEPS = 0.03, 2
 """Of the rows, and batches by the clock, that must be done before anything is foretold."""
 WORTH = 20.0
+WRONG = 0.25
+"""So much more or less than was foretold is told."""
 
 
 def foretelling(
@@ -37,20 +40,27 @@ def foretelling(
     timed: Callable[[], Mapping[str, float]],
     facts: dict[str, Any],
     clock: Callable[[], float] = time.perf_counter,
-) -> Observer:
+) -> Foretelling:
     """``timed``: seconds by stage so far, asked for once; ``facts["forecast"]`` is set with the
     note.
     """
-    return _Foretelling(observer, load, timed, facts, clock)
+    return Foretelling(observer, load, timed, facts, clock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Foretelling:
+@dataclass(slots=True)
+class Foretelling:
+    """The observer; see the module. ``known``: seconds by stage when the search was told of, which
+    was ``at``. ``begun``: when the first round of smoothing began.
+    """
+
     observer: Observer
     load: Load
     timed: Callable[[], Mapping[str, float]]
     facts: dict[str, Any]
     clock: Callable[[], float]
+    known: dict[str, float] = field(default_factory=dict)
+    at: float = 0.0
+    begun: float = 0.0
 
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str = "rows") -> Iterator[Progress]:
@@ -68,7 +78,8 @@ class _Foretelling:
         """Seconds of the search: so far, left of it, and of the whole were all rows searched."""
         if "forecast" in self.facts:
             return
-        found = foretold(self.load, {**self.timed(), "neighbors": whole})
+        self.known, self.at = {**self.timed(), "neighbors": whole}, self.clock()
+        found = foretold(self.load, self.known)
         later = {stage: seconds for stage, seconds in found.items() if stage in LATER}
         after = sum(later.values())
         if left + after < WORTH:
@@ -84,13 +95,42 @@ class _Foretelling:
             f"{duration(after)} after it"
         )
 
+    def smoothing(self, done: int, left: int) -> None:
+        """Products of spectral smoothing that are done and left (``graph.chebyshev.Told``).
+
+        Its first round is timed, and what is left in all is told if the last note was wrong.
+        """
+        told, now = self.facts.get("forecast"), self.clock()
+        if not done:
+            self.begun = now
+        elif told is not None and "again" not in told:
+            rest = left * (now - self.begun) / done
+            later = self._after_smoothing()
+            seconds = rest + sum(later.values())
+            told["again"] = {
+                "smoothing_seconds_left": round(rest, 1),
+                "later_seconds": {stage: round(value, 1) for stage, value in later.items()},
+                "seconds_left": round(seconds, 1),
+            }
+            if abs(told["seconds_left"] - (now - self.at) - seconds) > WRONG * seconds:
+                self.note(
+                    f"about {duration(seconds)} left: {duration(rest)} of smoothing, "
+                    f"{duration(seconds - rest)} after it"
+                )
+
+    def _after_smoothing(self) -> dict[str, float]:
+        """Seconds by stage: the tree and its votes, as of one sample, and what follows it."""
+        one = foretold(replace(self.load, resamples=1), self.known)["stability"]
+        found = foretold(self.load, self.known) | {"cluster": one}
+        return {stage: t for stage, t in found.items() if stage in LATER and stage != "audit"}
+
 
 @dataclass(slots=True)
 class _Timed:
     """``entered``: when the stage began; ``begun``: when the clock was started."""
 
     progress: Progress
-    told_by: _Foretelling
+    told_by: Foretelling
     total: int
     entered: float
     begun: float = 0.0

@@ -33,7 +33,7 @@ from vdbcluster.pipeline.inside import Inside
 from vdbcluster.pipeline.journal import Journal, begin
 from vdbcluster.pipeline.languages import FEW, MANY, Prepared, ask_languages, prepared
 from vdbcluster.pipeline.neighbors import audit
-from vdbcluster.pipeline.outlook import foretelling
+from vdbcluster.pipeline.outlook import Foretelling, foretelling
 from vdbcluster.pipeline.planned import Clustered, Planned, make_plan
 from vdbcluster.pipeline.read import read_usable
 from vdbcluster.pipeline.recipe import centering
@@ -72,7 +72,7 @@ def plan_run(
         beside(meanwhile) as ready,
         beside(lambda: planning.languages(rows)) as languages,
     ):
-        planning.observer = foretelling(
+        planning.observer = planning.outlook = foretelling(
             minded(planning.observer, ready),
             load,
             lambda: planning.timed(load),
@@ -110,6 +110,7 @@ class _Planning:
     points: Float32Array = field(default_factory=lambda: np.empty((0, 0), np.float32))
     stability: Float64Array = field(default_factory=lambda: np.empty(0))
     copies: Duplicates | None = None
+    outlook: Foretelling | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -180,6 +181,7 @@ class _Planning:
                 exact=found.exact,
                 build=build,
                 smooth=self._smoothing(found),
+                told=self.outlook.smoothing if self.outlook else None,
             )
             progress.advance(graph.n_rows)
         self.facts["clustering"] = clustering_facts(result)

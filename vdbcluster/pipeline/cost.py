@@ -119,8 +119,11 @@ def _lite_values(load: Load) -> float:
 
 def _sorted_edges(load: Load) -> float:
     """Edges sorted and walked, whose rows a cache holds ever fewer of: out of it, twice as dear."""
-    missed = load.n_rows / (load.n_rows + CACHED_VALUES)
-    return load.edges * math.log2(max(load.n_rows, 2)) * (1 + missed)
+    return load.edges * math.log2(max(load.n_rows, 2)) * _looked_up(load)
+
+
+def _looked_up(load: Load) -> float:
+    return 1 + load.n_rows / (load.n_rows + CACHED_VALUES)
 
 
 def _smooths(load: Load) -> float:
@@ -150,7 +153,7 @@ def _resampled_edges(load: Load) -> float:
 
 
 def _resampled_votes(load: Load) -> float:
-    return load.resamples * load.edges if load.walks else 0.0
+    return load.resamples * load.edges * _looked_up(load) if load.walks else 0.0
 
 
 def _audited_rows(load: Load) -> float:
@@ -244,7 +247,7 @@ TOLD = ("read", "neighbors", *LATER)
 HERE = ("audit", "cluster", "stability", "plan")
 """Stages of the processor of this machine alone."""
 
-SMOOTHING = (0.3, 1.5e-8)
+SMOOTHING = (0.1, 1.7e-8)
 """Seconds of spectral smoothing: whatever there is, and for a step of an edge."""
 RANKED = 3.9e-9
 """Seconds for one value of a row that an exact search proposes and measures."""
@@ -257,8 +260,8 @@ RATES: Rates = {
     "languages": (2.4, 0.0),
     "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.015, 1.9e-7, 2.3e-10),
     "audit": (4.0e-5, RANKED, 5.0e-9, 5.0e-11),
-    "cluster": (0.0, 6.1e-9, *SMOOTHING),
-    "stability": (4.7e-9, 1.7e-7),
+    "cluster": (0.0, 4.0e-9, *SMOOTHING),
+    "stability": (3.4e-9, 1.4e-7),
     "plan": (0.1, 2.0e-6, 1.2e-8, 7.0e-6),
     "write": (0.5, 4.5e-5, *REWRITTEN),
     "catalogue": (0.3, 0.0),

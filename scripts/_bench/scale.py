@@ -155,17 +155,17 @@ def rates_of(results: list[Result]) -> Table | None:
 
 
 def prediction(results: list[Result], fit_rows: int) -> list[tuple[Table, cost.Rates]]:
-    """For each method: rates from the runs of at most ``fit_rows``, and each larger run by them."""
-    told: list[tuple[Table, cost.Rates]] = []
+    """Rates from the runs of at most ``fit_rows``, whatever their method, and each run by them.
+
+    A stage that methods share has one rate: what differs are the terms of their loads.
+    """
     good = [r for r in results if "note" not in r]
-    for method in sorted({r["method"] for r in good}):
-        small = [r for r in good if r["method"] == method and r["n"] <= fit_rows]
-        large = [r for r in good if r["method"] == method and r["n"] > fit_rows]
-        if len({r["n"] for r in small}) < 2:
-            continue
-        rates = cost.fitted([(load_of(r), r["seconds"]) for r in small])
-        told += [(_compared(r, rates), rates) for r in [*small, *large]]
-    return told
+    small = [r for r in good if r["n"] <= fit_rows]
+    if len({r["n"] for r in small}) < 2:
+        return []
+    rates = cost.fitted([(load_of(r), r["seconds"]) for r in small])
+    ordered = sorted(good, key=lambda r: (r["method"], r["n"]))
+    return [(_compared(r, rates), rates) for r in ordered]
 
 
 def _compared(result: Result, rates: cost.Rates) -> Table:

@@ -67,11 +67,16 @@ def bucket() -> Iterator[str]:
             AWS_ACCESS_KEY_ID="test",
             AWS_SECRET_ACCESS_KEY="test",
         ):
+            _post(f"http://{host}:{port}/moto-api/reset")  # what it holds is that of the process
             fsspec.filesystem("s3").mkdir(BUCKET)
             yield f"s3://{BUCKET}"
     finally:
         server.stop()
         _forget()
+
+
+def _post(url: str) -> None:
+    urllib.request.urlopen(url, data=b"", timeout=10).close()
 
 
 def why_no_seaweed() -> str | None:

@@ -7,17 +7,18 @@ What the manifests say besides (schemas, selectors, limits, users) is compared i
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import random
 import re
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ START_SECONDS = 90.0
 ROWS = 400
 
 
+def port_apart() -> int:
+    """Free, and none of those that the system gives to whoever names none, as Dask's workers do."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # below Linux' range of such ports
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Pod:
     """A container of one pod; ``here``: what its words mean on this machine.
 
@@ -44,7 +54,7 @@ class Pod:
         self._here, self._home = dict(here), home
         for port in self.spec.get("ports", ()):
             number = str(port["containerPort"])
-            self._here.setdefault(number, str(free_port()))
+            self._here.setdefault(number, str(port_apart()))
         self._given = environments().get(name, environments()["image"]) | {
             entry["name"]: entry.get("value", "secret") for entry in self.spec.get("env", ())
         }
@@ -103,7 +113,7 @@ class Pod:
                     return True
             with urllib.request.urlopen(f"http://127.0.0.1:{number}{how['path']}", timeout=5) as to:
                 return bool(200 <= to.status < 400)
-        except (urllib.error.URLError, OSError):
+        except (OSError, http.client.HTTPException):  # nobody yet, or somebody else for a moment
             return False
 
 
@@ -154,12 +164,12 @@ def configured(pod: Pod, texts: Mapping[str, str], home: Path) -> None:
 def test_the_dask_set_labels_as_one_process_does(
     here: dict[str, str], lite_server: Backend, collection_name: str, tmp_path: Path
 ) -> None:
-    port, dashboard = str(free_port()), str(free_port())
+    port, dashboard = str(port_apart()), str(free_port())
     here = here | {"8786": port, ":8787": f"127.0.0.1:{dashboard}", "8787": dashboard}
     scheduler = Pod("scheduler", here, tmp_path)
     workers = []
     for _ in range(2):
-        dashboard = str(free_port())
+        dashboard = str(port_apart())
         ports = {":8788": f"127.0.0.1:{dashboard}", "8788": dashboard}
         workers.append(Pod("dask-worker", here | ports, tmp_path))
     asks = Pod("dask-run", here, tmp_path)
@@ -198,7 +208,7 @@ def test_the_cron_job_runs_and_ends_by_its_codes(here: dict[str, str], tmp_path:
 def test_the_worker_answers_its_probes_and_ends_in_time(
     here: dict[str, str], tmp_path: Path
 ) -> None:
-    number = str(free_port())
+    number = str(port_apart())
     pod = Pod("worker", here | {"9464": number}, tmp_path)
     configured(pod, WORKER["ConfigMap"]["data"], tmp_path)
     with pod.started("--port", number) as process:

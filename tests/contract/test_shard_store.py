@@ -328,17 +328,14 @@ def test_another_machine_may_write_the_same_piece_under_the_same_process_number(
 
 
 SAVING = """
-import sys, numpy as np, resource
+import sys
+from tests.own_memory import own_kib
 from vdbcluster.adapters.shard_files import ShardFiles
-from pathlib import Path
-def anonymous():
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("RssAnon:")[1].split()[0]) >> 10
 store = ShardFiles(sys.argv[1])
-before = anonymous()
+before = own_kib() >> 10
 store.save_matrix("copy", store.matrix("m"))
 held = store.matrix("copy")
-print(float(held[::997].sum()), anonymous() - before)
+print(float(held[::997].sum()), (own_kib() >> 10) - before)
 """
 
 
@@ -347,7 +344,9 @@ def test_a_large_map_is_copied_without_being_in_memory(tmp_path: Path) -> None:
     rows = np.ones((100_000, 300), np.float32)  # 114 MiB
     ShardFiles(str(tmp_path)).save_matrix("m", rows)
     child = [sys.executable, "-c", SAVING, str(tmp_path)]
-    ended = subprocess.run(child, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        child, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True
+    )
     total, grown = ended.stdout.split()
     assert float(total) == rows[::997].sum()
     assert int(grown) < 40

@@ -346,13 +346,10 @@ def test_real_embeddings_beside_their_table() -> None:
 # Kept, 200,000 rows would take 80 MB and more; what allocators hold on to is below 40.
 CHILD = """
 import json, sys
+from tests.own_memory import own_kib
 from vdbcluster.adapters.sources import open_source
 from vdbcluster.config.ingest import SourceSettings
 from vdbcluster.records import ShapeOptions, Shaper, infer_shape
-
-def anonymous():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
 
 def peak(path):
     source, top, shaper = open_source(path, SourceSettings(vector_field=sys.argv[1])), 0, None
@@ -361,7 +358,7 @@ def peak(path):
             options = ShapeOptions(typed=source.typed, vectors=batch.vectors is not None)
             shaper = Shaper(infer_shape(batch.rows[:100], options), options)
         records = [shaper.record(row) for row in batch.rows]
-        top = max(top, anonymous())
+        top = max(top, own_kib())
     return top
 
 print(json.dumps([peak(path) for path in sys.argv[2:]]))
@@ -396,7 +393,11 @@ def test_memory_is_flat_from_10k_to_200k_rows(kind: str, tmp_path: Path) -> None
     paths = [str(_many(tmp_path, kind, count)) for count in (10_000, 200_000)]
     field = "v" if kind in ("parquet", "npz") else ""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, field, *paths], capture_output=True, text=True, check=True
+        [sys.executable, "-c", CHILD, field, *paths],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     few, many = json.loads(done.stdout)
     assert many - few < 40 << 10, f"{few:,} kB for 10,000 rows, {many:,} kB for 200,000"

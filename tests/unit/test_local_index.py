@@ -213,29 +213,21 @@ def test_memory_changes_no_neighbour_of_real_vectors(name: str) -> None:
 
 
 GROWTH = """
-import re, sys, threading, time
-from pathlib import Path
+import sys
 import numpy as np
+from tests.own_memory import growth
 from vdbcluster.adapters.local_neighbors import LocalNeighbors
-
-def anonymous():
-    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
 
 rows = np.load(sys.argv[1], mmap_mode="r")
 LocalNeighbors(rows[:2000], "chord", exact_rows=0).search(np.arange(500), 5)
-before, peak, ended = anonymous(), [0], threading.Event()
+found = []
 
-def watch():
-    while not ended.wait(0.002):
-        peak[0] = max(peak[0], anonymous())
+def search():
+    how = {"exact_rows": 0, "memory_bytes": 8 << 20, "target_recall": 0.8}
+    found.append(LocalNeighbors(rows, "chord", **how))
+    found[0].search(np.arange(500), 5)
 
-watcher = threading.Thread(target=watch)
-watcher.start()
-found = LocalNeighbors(rows, "chord", exact_rows=0, memory_bytes=8 << 20, target_recall=0.8)
-found.search(np.arange(500), 5)
-ended.set()
-watcher.join()
-print(peak[0] - before, rows.nbytes >> 20, found.description)
+print(growth(search), rows.nbytes >> 20, found[0].description)
 """
 
 

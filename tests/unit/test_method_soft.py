@@ -25,33 +25,15 @@ from vdbcluster.pipeline.room import Room
 
 ROOT = Path(__file__).parents[2]
 GROWTH = """
-import re, sys, threading
-from pathlib import Path
+from tests.own_memory import growth
 from tests.unit.test_method_soft import many_rows_of_noise
 from vdbcluster.methods.soft import assign
 from vdbcluster.pipeline.room import Room
 
-def anonymous():
-    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
-
-def growth(room):
-    before, peak, ended = anonymous(), [0], threading.Event()
-
-    def watch():
-        while not ended.wait(0.002):
-            peak[0] = max(peak[0], anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    assign(graph, clustering, empty=room.empty)
-    ended.set()
-    watcher.join()
-    return peak[0] - before
-
 small, large = Room(4 << 20), Room(1 << 30)
 assign(*many_rows_of_noise(2000, 50, large), empty=small.empty)
 graph, clustering = many_rows_of_noise(200_000, 50, large)
-print(growth(small), growth(large))
+print(*(growth(lambda: assign(graph, clustering, empty=room.empty)) for room in (small, large)))
 """
 METRICS = ["spectral", "chord", "shared-neighbors", "jaccard", "angular", "euclidean", "hamming"]
 

@@ -51,6 +51,11 @@ def graph_bytes(n_rows: int, n_neighbors: int) -> tuple[int, int]:
     return 4 * n_rows * width, n_rows * _row_bytes(width)
 
 
+def host_bytes(left: int) -> int:
+    """What building a graph may take of memory that is left; the rest is for what follows it."""
+    return max(0, left) // 2
+
+
 def takes_long(n_rows: int, dim: int) -> bool:
     """Whether a GPU needs minutes to compare every pair of so many rows."""
     return 2.0 * n_rows**2 * max(dim, _LEAST_DIM) >= _LONG

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from vdbcluster.adapters.gpu_graph import GraphNeighbors
+from vdbcluster.adapters.gpu_graph import GraphNeighbors, host_bytes
 from vdbcluster.adapters.gpu_neighbors import GpuNeighbors
 from vdbcluster.adapters.languages import Py3LangId
 from vdbcluster.adapters.leased import LeasedSink
@@ -129,7 +129,7 @@ class Bench:
                 points,
                 metric,
                 empty=room_of(self.settings).empty,
-                host_bytes=self._memory() // 2,
+                host_bytes=host_bytes(self._memory()),
                 target_recall=target,
                 observer=self.observer,
                 threads=neighbors.concurrency,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vdbcluster.adapters.gpu_graph import graph_bytes, takes_long
+from vdbcluster.adapters.gpu_graph import graph_bytes, host_bytes, takes_long
 from vdbcluster.adapters.local_index import index_bytes, shape_for
 from vdbcluster.adapters.milvus.client import MilvusConnection
 from vdbcluster.adapters.milvus.source import MilvusSource
@@ -63,5 +63,5 @@ def with_graph(job: Job, settings: Settings, machine: Machine) -> Job:
     held, limit = memory_bytes(job, room_of(settings))["neighbors"], settings.scale.memory_limit
     if limit == "auto":
         limit = (machine.free_memory() or 0) + (machine.own_memory() or 0)
-    fits = building <= max(0, limit - held) // 2
+    fits = building <= host_bytes(limit - held)
     return replace(job, index=graph, building=building) if fits else job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -181,9 +181,14 @@ def test_inner_product_of_other_lengths_is_refused(
 
 
 @pytest.mark.parametrize("metric", ["HAMMING", "JACCARD"])
-def test_binary_vectors(real_server: Backend, request: pytest.FixtureRequest, metric: str) -> None:
+def test_binary_vectors(
+    real_server: Backend,
+    connect: Callable[[Backend], MilvusClient],
+    request: pytest.FixtureRequest,
+    metric: str,
+) -> None:
     name = f"binary_{metric.lower()}"
-    client = MilvusClient(real_server.uri)
+    client = connect(real_server)
     packed = np.random.default_rng(5).integers(0, 256, size=(60, 4), dtype=np.uint8)
     request.addfinalizer(lambda: client.drop_collection(name))
     make(

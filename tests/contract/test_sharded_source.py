@@ -13,7 +13,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from tests import backends, zoo
-from tests.backends import Backend
+from tests.backends import Backend, connected
 from vdbcluster.adapters import sharded_source
 from vdbcluster.adapters.here import Here
 from vdbcluster.adapters.milvus.client import MilvusAddress, MilvusConnection, connect
@@ -116,7 +116,8 @@ def test_the_same_rows(
 ) -> None:
     specimen = zoo.by_name(name)
     zoo.skip_unless_supported(specimen, server)
-    zoo.build(MilvusClient(server.uri), collection_name, specimen, ROWS)
+    with connected(server) as client:
+        zoo.build(client, collection_name, specimen, ROWS)
     monkeypatch.setattr(sharded_source, "PIECE_ROWS", piece)
     chosen = Selection(collection_name, zoo.VECTOR)
     source = sharded(connection, chosen, tmp_path / "pieces", Here())
@@ -127,10 +128,10 @@ def test_the_same_rows(
 @pytest.fixture
 def plain(
     server: Backend, collection_name: str, monkeypatch: pytest.MonkeyPatch
-) -> tuple[MilvusClient, zoo.Inserted]:
+) -> Iterator[tuple[MilvusClient, zoo.Inserted]]:
     monkeypatch.setattr(sharded_source, "PIECE_ROWS", 20)
-    client = MilvusClient(server.uri)
-    return client, zoo.build(client, collection_name, zoo.by_name("partitions-int"), ROWS)
+    with connected(server) as client:
+        yield client, zoo.build(client, collection_name, zoo.by_name("partitions-int"), ROWS)
 
 
 def test_a_filter_and_a_partition(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -319,10 +319,13 @@ def test_several_vector_fields(lite_file: Backend) -> None:
 
 @pytest.mark.parametrize("kind", ["FLOAT16_VECTOR", "BINARY_VECTOR"])
 def test_other_vector_types(
-    real_server: Backend, request: pytest.FixtureRequest, kind: str
+    real_server: Backend,
+    connect: Callable[[Backend], MilvusClient],
+    request: pytest.FixtureRequest,
+    kind: str,
 ) -> None:
     name = f"typed_{kind.lower()}"
-    client = MilvusClient(real_server.uri)
+    client = connect(real_server)
     generator = np.random.default_rng(3)
     if kind == "BINARY_VECTOR":
         packed = generator.integers(0, 256, size=(20, 2), dtype=np.uint8)

@@ -17,7 +17,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from tests import data, plain, zoo
-from tests.backends import Backend
+from tests.backends import Backend, connected
 from tests.in_process import lite, vdbcluster
 from tests.integration.crew_runs import (
     begin,
@@ -30,7 +30,6 @@ from tests.integration.crew_runs import (
     workers_of,
 )
 from tests.integration.docs import fill_docs
-from vdbcluster.adapters.milvus.client import MilvusAddress, connect
 
 CLINC = "clinc150.minilm-l6-int8.384.f16.npy"
 NEWS = "20news7k.minilm-l6-int8.384.f16.npy"
@@ -49,19 +48,19 @@ def labelled(client: MilvusClient, name: str, prefix: str) -> dict[object, tuple
 def test_workers_read_search_cluster_and_write_the_same(
     lite_server: Backend, collection_name: str, tmp_path: Path, workers: str
 ) -> None:
-    client = MilvusClient(lite_server.uri)
-    zoo.build(client, collection_name, zoo.by_name("partitions-varchar"), 400)
+    with connected(lite_server) as client:
+        zoo.build(client, collection_name, zoo.by_name("partitions-varchar"), 400)
     where = ("--uri", lite_server.uri, "-c", collection_name, *PLAIN)
     alone = ("run", *where, "--label-prefix", "one_", "--runs-dir", str(tmp_path / "one" / "runs"))
     assert vdbcluster(tmp_path, *alone).returncode == 0
     told = run(tmp_path / "two", "run", *where, "--label-prefix", "two_", "--workers", workers)
     assert f"{workers} workers; what they do is shown at http://127.0.0.1:" in told
     same(plan(tmp_path / "two"), plan(tmp_path / "one"))
-    client = MilvusClient(lite_server.uri)  # a server hangs up on who was idle for so long
-    one = labelled(client, collection_name, "one_")
-    assert len(one) == 400
-    assert len({label[0] for label in one.values()}) > 2
-    assert labelled(client, collection_name, "two_") == one
+    with connected(lite_server) as client:
+        one = labelled(client, collection_name, "one_")
+        assert len(one) == 400
+        assert len({label[0] for label in one.values()}) > 2
+        assert labelled(client, collection_name, "two_") == one
     assert list((tmp_path / "two" / "runs" / "work").iterdir()) == []
 
 
@@ -171,13 +170,12 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_on_the_real_server(real_server: Backend, collection_name: str, tmp_path: Path) -> None:
-    with connect(MilvusAddress(real_server.uri)):
-        client = MilvusClient(real_server.uri)
-    # HNSW answers otherwise once the server has built or joined segments, whoever searches.
     vectors = data.embeddings(NEWS)
-    plain.create(client, collection_name, vectors.shape[1], "FLAT")
-    plain.insert(client, collection_name, vectors)
-    client.load_collection(collection_name)
+    with connected(real_server) as client:
+        # HNSW answers otherwise once the server has built or joined segments, whoever searches.
+        plain.create(client, collection_name, vectors.shape[1], "FLAT")
+        plain.insert(client, collection_name, vectors)
+        client.load_collection(collection_name)
     where = ("run", "--uri", real_server.uri, "-c", collection_name, "--neighbors", "milvus")
     for method, workers in itertools.product(("hdbscan", "auto"), ("0", "2")):
         folder, prefix = tmp_path / (method + workers), f"{method}{workers}_"

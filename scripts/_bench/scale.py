@@ -132,6 +132,7 @@ def load_of(result: Result, dim: int = DIM) -> cost.Load:
     kinds = {"HNSW": "graph", "every pair": "exact", "faiss": "local"}
     engine: Any = next((kind for word, kind in kinds.items() if word in told), "cells")
     asked = result.get("settings") or {}
+    clusters = result["facts"].get("clustering") or {}
     return cost.Load(
         result["n"],
         dim,
@@ -140,6 +141,7 @@ def load_of(result: Result, dim: int = DIM) -> cost.Load:
         engine,
         resamples=(asked.get("cluster") or {}).get("resamples", 5),
         audited=(asked.get("neighbors") or {}).get("audit", 200),
+        clustered=1 - clusters["noise"] / clusters["rows"] if clusters else 1.0,
     )
 
 

@@ -10,6 +10,8 @@ SelectionMethod = Literal["eom", "leaf"]
 Ties = Literal["together", "reference"]
 Smooth = Literal["none", "shared-neighbors", "spectral"]
 Method = Literal["hdbscan", "leaf", "layers", "umap+hdbscan", "kmeans", "leiden"]
+DENSITY: tuple[Method, ...] = ("hdbscan", "leaf")
+"""Methods that need the graph alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Float32Array, Int32Array, Int64Array
 from vdbcluster.model.hierarchy import Certificate, Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.params import Recipe
+from vdbcluster.model.params import DENSITY, Recipe
 from vdbcluster.pipeline.hierarchy_shards import Build
 from vdbcluster.pipeline.recipe import recipe
 from vdbcluster.pipeline.room import room_of
@@ -32,8 +32,6 @@ from vdbcluster.pipeline.smooth_stage import Keeping
 
 CERTIFY_ROUNDS = 24
 """Neighbours double each round, so this many reach any n."""
-DENSITY = ("hdbscan", "leaf")
-"""Methods that need the graph alone."""
 
 Search = Callable[[Int64Array, int], tuple[Int32Array, Float32Array]]
 

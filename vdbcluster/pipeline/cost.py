@@ -52,7 +52,7 @@ class Load:
     """What a run is asked to do. ``walks``: coordinates of spectral smoothing, 0 without it;
     ``resamples`` for stability; ``audited``: rows whose neighbours are searched once more;
     ``lite``: they are read from Milvus Lite; ``rewrites``: rows are written back as a whole, with
-    their vectors.
+    their vectors; ``clustered``: share of the rows that are in a cluster, a guess before they are.
     """
 
     n_rows: int
@@ -65,6 +65,7 @@ class Load:
     audited: int = 200
     lite: bool = False
     rewrites: bool = False
+    clustered: float = 1.0
 
     @property
     def edges(self) -> float:
@@ -130,8 +131,9 @@ def _smooths(load: Load) -> float:
     return 1.0 if load.walks else 0.0
 
 
-def _smoothed_rows(load: Load) -> float:
-    return _smooths(load) * load.n_rows
+def _clustered_values(load: Load) -> float:
+    """Centroids and medoids are looked for among the rows of clusters."""
+    return load.values * load.clustered
 
 
 def _walked_edges(load: Load) -> float:
@@ -216,6 +218,7 @@ def _put_into_cells(load: Load) -> float:
 SHAPES: dict[str, tuple[Term, ...]] = {
     "other": (_one, _rows),
     "read": (_served, _served_rows, _served_values, _lite_rows, _lite_values),
+    "prepare": (_values,),
     "languages": (_one, _rows),
     "neighbors": (
         _one,
@@ -231,7 +234,7 @@ SHAPES: dict[str, tuple[Term, ...]] = {
     "audit": (_audited_rows, _audited, _audited_pairs, _audited_values),
     "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
     "stability": (_resampled_edges, _resampled_votes),
-    "plan": (_one, _rows, _values, _smoothed_rows),
+    "plan": (_one, _rows, _clustered_values),
     "write": (_one, _rows, _rewritten_rows, _rewritten_values),
     "catalogue": (_one, _rows),
 }
@@ -242,9 +245,9 @@ BESIDE = ("languages",)
 
 LATER = ("audit", "cluster", "stability", "plan", "write", "catalogue")
 """What follows the search."""
-TOLD = ("read", "neighbors", *LATER)
+TOLD = ("read", "prepare", "neighbors", *LATER)
 """What is foretold: stages that follow one another."""
-HERE = ("audit", "cluster", "stability", "plan")
+HERE = ("prepare", "audit", "cluster", "stability", "plan")
 """Stages of the processor of this machine alone."""
 
 SMOOTHING = (0.1, 1.7e-8)
@@ -257,12 +260,13 @@ REWRITTEN = (4.0e-4, 4.7e-7)
 RATES: Rates = {
     "other": (2.8, 8.0e-6),
     "read": (0.3, 6.5e-6, 9.0e-8, *LITE_READ),
+    "prepare": (1.2e-8,),
     "languages": (2.4, 0.0),
     "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.015, 1.9e-7, 2.3e-10),
     "audit": (4.0e-5, RANKED, 5.0e-9, 5.0e-11),
     "cluster": (0.0, 4.0e-9, *SMOOTHING),
     "stability": (3.4e-9, 1.4e-7),
-    "plan": (0.1, 2.0e-6, 1.2e-8, 7.0e-6),
+    "plan": (0.1, 2.0e-6, 1.8e-8),
     "write": (0.5, 4.5e-5, *REWRITTEN),
     "catalogue": (0.3, 0.0),
 }

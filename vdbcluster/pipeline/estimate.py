@@ -18,6 +18,7 @@ from vdbcluster.config.settings import Settings
 from vdbcluster.graph.exact import exact_neighbors
 from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.inspection import Estimate
+from vdbcluster.model.params import DENSITY
 from vdbcluster.model.rows import Rows, VectorPage
 from vdbcluster.pipeline.cost import Engine, Load, auditing, disturbed, foretold, searching
 from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, likely_walks, memory_bytes, worker_bytes
@@ -32,6 +33,9 @@ COMPARED = 20_000
 """Few enough for every pair, so that no index has to be built."""
 AUDITED_AMONG = 5000
 TIMES, TIMES_HERE = 5, 2
+SHARE_OF_PLAIN = 0.5
+"""Of the rows, that HDBSCAN puts into clusters where nothing is smoothed: less of few, more of many
+(of the rows of ``scripts/bench_scale`` 28 % of 200,000 and 78 % of a million)."""
 WARM = 10
 """Rows that are searched before the clock: threads start, a server finds what it needs."""
 
@@ -44,7 +48,8 @@ def load_of(
     ``lite``: the rows are in Milvus Lite, which rewrites them as a whole.
     """
     k = min(wanted_neighbors(settings, n_rows), max(1, n_rows - 1))
-    smooths = recipe(settings, n_rows, k).smooth == "spectral"
+    chosen = recipe(settings, n_rows, k)
+    smooths = chosen.smooth == "spectral"
     return Load(
         n_rows=n_rows,
         dim=dim,
@@ -56,6 +61,7 @@ def load_of(
         audited=settings.neighbors.audit,
         lite=lite,
         rewrites=lite or settings.write.way == "guarded-upsert",
+        clustered=SHARE_OF_PLAIN if chosen.method in DENSITY and not smooths else 1.0,
     )
 
 

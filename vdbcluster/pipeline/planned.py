@@ -123,12 +123,13 @@ class _Planning:
                 places=self._places(stored),
             )
             after = self._catalogue_after(found, identity, before, plan)
+            self._store(plan, before, after, self._kept(identity))
         texts = self._representatives(clustering)
         self.journal.clusters = table(clustering, ids, identity.stability, texts)
         self.facts["identity"] = identity_facts(identity.matching) | {"held": identity.kept}
         self.facts["plan"] = plan_facts(plan)
         self.facts["way"] = asdict(sink.way)
-        self._store(plan, before, after, self._kept(identity))
+        self.journal.record("planned")
         return Planned(self.journal, plan, before, after, self.done.left_out)
 
     def _gone_into(self, identity: Identity, stored: Sequence[LabelBatch]) -> Clustering:
@@ -182,7 +183,6 @@ class _Planning:
         if kept is not None:
             runs.save_arrays(run_id, kept.arrays(), "kept")
             self.facts["kept"] = kept.facts()
-        self.journal.record("planned")
 
     def _kept(self, identity: Identity) -> Kept | None:
         """What rows that come later are judged by; None where a run says nothing of them."""

@@ -217,15 +217,16 @@ class _Planning:
             return cluster_stability(result, points, repeats, self.observer, empty=room.empty)
 
     def prepared(self, rows: Rows, stage: GraphStage) -> Prepared:
-        found = prepared(
-            rows,
-            self.adapters.metric,
-            centering(self.settings, local=self.adapters.local),
-            lambda: self._languages(rows, MANY),
-            in_place=self.adapters.prepare_in_place,
-            room=room_of(self.settings),
-            steady=stage.steady,
-        )
+        with self.journal.timed("prepare"):
+            found = prepared(
+                rows,
+                self.adapters.metric,
+                centering(self.settings, local=self.adapters.local),
+                lambda: self._languages(rows, MANY),
+                in_place=self.adapters.prepare_in_place,
+                room=room_of(self.settings),
+                steady=stage.steady,
+            )
         self.points = found.points
         return found
 

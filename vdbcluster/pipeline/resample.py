@@ -15,7 +15,8 @@ from vdbcluster.methods.density import on_edges
 from vdbcluster.methods.interface import cluster_with
 from vdbcluster.model.arrays import Allocate, Float32Array, Float64Array, Int64Array
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.pipeline.cluster import DENSITY, ClusterResult
+from vdbcluster.model.params import DENSITY
+from vdbcluster.pipeline.cluster import ClusterResult
 from vdbcluster.ports import Observer
 from vdbcluster.quality.stability import recovery
 

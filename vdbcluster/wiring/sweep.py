@@ -25,8 +25,7 @@ from vdbcluster.methods.density import extracted, parameters
 from vdbcluster.model.arrays import Int64Array
 from vdbcluster.model.hierarchy import Clustering, Hierarchy
 from vdbcluster.model.neighbors import NeighborGraph
-from vdbcluster.model.params import HdbscanParams, Recipe
-from vdbcluster.pipeline.cluster import DENSITY
+from vdbcluster.model.params import DENSITY, HdbscanParams, Recipe
 from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
 from vdbcluster.ports import Observer
 from vdbcluster.ports.observer import Progress

@@ -5,8 +5,8 @@ during and after the writing; how long the writing took.
 Rule: the reader is a process of its own with one connection. It searches (top 10 of one of 200
 vectors, with a filter on a field of the user's that three rows in ten pass) and looks a row up by
 its key, in turn, ``PERIOD`` seconds apart or at once if it is late. Labels are those of a first
-run, of every row, written by the sink and the pipeline that a run uses, without clustering. Each
-run has a fresh collection, indexed and flushed.
+run, of every row, written by the sink and the pipeline that a run uses, without clustering; or
+others of every row, over those. Each run has a fresh collection, indexed and flushed.
 """
 
 from __future__ import annotations
@@ -121,15 +121,15 @@ def build(connection: MilvusConnection, points: np.ndarray, *, server: bool, roo
         time.sleep(0.5)
 
 
-def labels(rows: int) -> LabelBatch:
-    """Of a first run."""
-    rng = np.random.default_rng(2)
+def labels(rows: int, seed: int) -> LabelBatch:
+    """Of a run, which no other shares its labels with."""
+    rng = np.random.default_rng(seed)
     return LabelBatch(
         keys=np.arange(rows, dtype=np.int64),
         cluster_id=rng.integers(0, 50, rows),
         probability=rng.random(rows, np.float32),
         outlier_score=rng.random(rows, np.float32),
-        run_ids=np.full(rows, "20260101T000000-bench", object),
+        run_ids=np.full(rows, f"20260101T000000-bench{seed}", object),
         assignment=np.full(rows, str(Assignment.CORE), object),
     )
 
@@ -164,24 +164,32 @@ def measure(
     observer: Observer,
     *,
     server: bool,
+    again: bool,
 ) -> Told:
-    """Write labels of ``rows`` rows beside a reader, which reads ``quiet`` s before and after."""
+    """Write labels of ``rows`` rows beside a reader, which reads ``quiet`` s before and after;
+    ``again``: over others, which were written before it came.
+    """
     points = vectors(rows, 0)
     context = multiprocessing.get_context("spawn")
     with connect(MilvusAddress(uri)) as connection:
         build(connection, points, server=server, room=way != "side-collection")
         source = MilvusSource(connection, Selection(NAME))
         settings = LabelSettings(way=way, allow_full_upsert=True)  # type: ignore[arg-type]
+        partition_of = np.zeros(rows, np.int32)
         bare = choose_sink(connection, Selection(NAME), settings)
+        if again:
+            with bare.reserved():
+                bare.prepare()
+                plan = compared(labels(rows, 3), partition_of, ("_default",), bare.stored())
+                write_labels(plan, bare, source, observer)
+            bare = choose_sink(connection, Selection(NAME), settings)
         readers = readers_of(connection, NAME, "vector", bare.way.target)
         sink = throttled(bare, Throttle(rate), readers)
-        batch = labels(rows)
-        partition_of = np.zeros(rows, np.int32)
         mouth, ear = context.Pipe()
         reader = context.Process(target=read, args=(uri, points[:QUESTIONS], rows, ear))
         with sink.reserved():
             sink.prepare()  # with the reads before the writing, which are no part of it
-            plan = compared(batch, partition_of, ("_default",), sink.stored())
+            plan = compared(labels(rows, 2), partition_of, ("_default",), sink.stored())
             reader.start()
             try:
                 mouth.recv()  # its imports take seconds

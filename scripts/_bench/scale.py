@@ -141,6 +141,7 @@ def load_of(result: Result, dim: int = DIM) -> cost.Load:
         engine,
         resamples=(asked.get("cluster") or {}).get("resamples", 5),
         audited=(asked.get("neighbors") or {}).get("audit", 200),
+        centred=result["method"] == "auto" and engine not in cost.SERVED,
         clustered=1 - clusters["noise"] / clusters["rows"] if clusters else 1.0,
     )
 

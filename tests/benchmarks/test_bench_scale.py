@@ -20,7 +20,7 @@ from vdbcluster.pipeline import cost
 BENCH = Path(__file__).parents[2] / "scripts" / "bench_scale"
 RATES = {
     "read": (0.1, 0.0, 1e-8, 0.0, 0.0),
-    "neighbors": (0.5, 1e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "neighbors": (0.5, 1e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
     "write": (1.0, 1e-5, 0.0, 0.0),
 }
 

@@ -16,7 +16,7 @@ from vdbcluster.pipeline.needs import likely_walks
 RATES: dict[str, tuple[float, ...]] = {
     "other": (4.0, 0.0),
     "read": (0.5, 0.0, 2e-8, 7e-5, 3e-7),
-    "neighbors": (1.0, 3e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "neighbors": (1.0, 3e-4, 1e-12, 0.0, 0.0, 0.0, 0.0, 0.0),
     "cluster": (0.2, 5e-9, 0.5, 1e-8),
     "write": (1.0, 1e-4, 0.0, 1e-6),
 }
@@ -118,10 +118,10 @@ def test_what_was_timed_is_told_as_it_was_whatever_the_model_knows() -> None:
 
 def test_a_sample_of_every_pair_tells_what_a_search_takes() -> None:
     sample, load = Load(10_000, engine="exact"), Load(30_000, engine="exact", workers=2)
-    comparing = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 2e-11, 0.0, 0.0, 0.0, 0.0)}
+    comparing = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 2e-11, 0.0, 0.0, 0.0)}
     as_many = 1e-3 * 30_000 / 2
     assert cost.searching(load, sample, 1e-3, comparing) == pytest.approx(3 * as_many)
-    ranking = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 0.0, 4e-9, 0.0, 0.0, 0.0)}
+    ranking = RATES | {"neighbors": (1.0, 0.0, 0.0, 0.0, 0.0, 4e-9, 0.0, 0.0)}
     assert cost.searching(load, sample, 1e-3, ranking) == pytest.approx(as_many)
     assert as_many < cost.searching(load, sample, 1e-3) < 3 * as_many
     server = Load(30_000, engine="graph")
@@ -144,6 +144,14 @@ def test_calibrating_with_nothing_changes_nothing() -> None:
 def test_only_smoothing_pays_for_coordinates() -> None:
     assert cost.terms("cluster", Load(1000, walks=0))[2:] == (0, 0)
     assert min(cost.terms("cluster", Load(1000, walks=26))[2:]) > 0
+
+
+def test_rows_in_clusters_make_the_plan_dear_and_a_mean_the_preparation() -> None:
+    few, many = Load(1000, clustered=0.2), Load(1000, clustered=0.8, centred=True)
+    assert cost.terms("plan", few)[:2] == cost.terms("plan", many)[:2]
+    assert 4 * cost.terms("plan", few)[2] == cost.terms("plan", many)[2]
+    assert cost.terms("prepare", few) == (384_000, 0)
+    assert cost.terms("prepare", many) == (384_000, 384_000)
 
 
 def test_how_far_off() -> None:

@@ -72,6 +72,10 @@ def test_what_the_settings_ask_for() -> None:
     assert load.walks == 64
     assert load_of(load_settings({"cluster": {"method": "hdbscan"}}), 20_000, 8, "cells").walks == 0
     assert load_of(load_settings({}), 5, 8, "cells").n_neighbors == 4
+    plain = load_settings({"cluster": {"method": "hdbscan"}})
+    assert [load_of(how, 9, 8, "exact").clustered for how in (asked, plain)] == [1.0, 0.5]
+    centred = [load_of(asked, 9, 8, engine).centred for engine in ("cells", "local", "exact")]
+    assert centred == [False, True, True]
     assert [load_of(asked, 9, 8, "exact", lite=lite).rewrites for lite in (True, False)] == [
         True,
         False,

@@ -34,6 +34,8 @@ from vdbcluster.pipeline.needs import COLUMNS, SPARE_COLUMNS, wanted_walks
 Engine = Literal["cells", "graph", "local", "exact", "gpu"]
 """Who finds neighbours: Milvus by cells (IVF, SCANN) or by a graph (HNSW), or this machine by cells
 or by every pair, or its GPU, of which only a trial tells (``adapters.gpu_neighbors``)."""
+SERVED: tuple[Engine, ...] = ("cells", "graph")
+"""Where Milvus finds them."""
 
 DIVIDED = ("read", "neighbors", "write")
 """What workers share."""
@@ -52,7 +54,8 @@ class Load:
     """What a run is asked to do. ``walks``: coordinates of spectral smoothing, 0 without it;
     ``resamples`` for stability; ``audited``: rows whose neighbours are searched once more;
     ``lite``: they are read from Milvus Lite; ``rewrites``: rows are written back as a whole, with
-    their vectors; ``clustered``: share of the rows that are in a cluster, a guess before they are.
+    their vectors; ``centred``: their mean is looked for; ``clustered``: share of the rows that are
+    in a cluster, a guess before they are.
     """
 
     n_rows: int
@@ -65,6 +68,7 @@ class Load:
     audited: int = 200
     lite: bool = False
     rewrites: bool = False
+    centred: bool = False
     clustered: float = 1.0
 
     @property
@@ -96,6 +100,10 @@ def _rows(load: Load) -> float:
 
 def _values(load: Load) -> float:
     return load.values
+
+
+def _centred_values(load: Load) -> float:
+    return load.values if load.centred else 0.0
 
 
 def _served(load: Load) -> float:
@@ -183,7 +191,7 @@ def _rewritten_values(load: Load) -> float:
 
 
 def _asked(load: Load) -> float:
-    return float(load.n_rows) if load.engine in ("cells", "graph") else 0.0
+    return float(load.n_rows) if load.engine in SERVED else 0.0
 
 
 def _scanned_cells(load: Load) -> float:
@@ -207,18 +215,18 @@ def _index(load: Load) -> float:
     return float(load.dim) if load.engine == "local" else 0.0
 
 
-def _scanned_here(load: Load) -> float:
-    return load.values if load.engine == "local" else 0.0
-
-
-def _put_into_cells(load: Load) -> float:
-    return load.values * math.sqrt(load.n_rows) if load.engine == "local" else 0.0
+def _searched_here(load: Load) -> float:
+    """A row is put into one of cells, whose number grows with the root of n, and looked for in as
+    many rows however many there are: runs of few rows do not tell the two apart.
+    """
+    more = math.sqrt(load.n_rows / AS_MUCH_IN_CELLS)
+    return load.values * (1.0 + more) if load.engine == "local" else 0.0
 
 
 SHAPES: dict[str, tuple[Term, ...]] = {
     "other": (_one, _rows),
     "read": (_served, _served_rows, _served_values, _lite_rows, _lite_values),
-    "prepare": (_values,),
+    "prepare": (_values, _centred_values),
     "languages": (_one, _rows),
     "neighbors": (
         _one,
@@ -228,8 +236,7 @@ SHAPES: dict[str, tuple[Term, ...]] = {
         _pairs,
         _ranked,
         _index,
-        _scanned_here,
-        _put_into_cells,
+        _searched_here,
     ),
     "audit": (_audited_rows, _audited, _audited_pairs, _audited_values),
     "cluster": (_one, _sorted_edges, _smooths, _walked_edges),
@@ -252,22 +259,24 @@ HERE = ("prepare", "audit", "cluster", "stability", "plan")
 
 SMOOTHING = (0.1, 1.7e-8)
 """Seconds of spectral smoothing: whatever there is, and for a step of an edge."""
+AS_MUCH_IN_CELLS = 640_000
+"""Rows of which half of a search here is to put them into cells: of runs up to a million rows."""
 RANKED = 3.9e-9
 """Seconds for one value of a row that an exact search proposes and measures."""
 LITE_READ = (7.0e-5, 3.3e-7)
 REWRITTEN = (4.0e-4, 4.7e-7)
 """Milvus Lite: seconds for a row and for each of its values, as read, and as written once more."""
 RATES: Rates = {
-    "other": (2.8, 8.0e-6),
-    "read": (0.3, 6.5e-6, 9.0e-8, *LITE_READ),
-    "prepare": (1.2e-8,),
+    "other": (2.9, 0.0),
+    "read": (0.6, 6.0e-6, 8.5e-8, *LITE_READ),
+    "prepare": (6.8e-9, 1.1e-8),
     "languages": (2.4, 0.0),
-    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.015, 1.9e-7, 2.3e-10),
+    "neighbors": (1.0, 4.0e-4, 0.0, 0.0, 2.5e-11, RANKED, 0.012, 2.2e-7),
     "audit": (4.0e-5, RANKED, 5.0e-9, 5.0e-11),
-    "cluster": (0.0, 4.0e-9, *SMOOTHING),
-    "stability": (3.4e-9, 1.4e-7),
-    "plan": (0.1, 2.0e-6, 1.8e-8),
-    "write": (0.5, 4.5e-5, *REWRITTEN),
+    "cluster": (0.0, 3.7e-9, *SMOOTHING),
+    "stability": (3.1e-9, 1.4e-7),
+    "plan": (0.05, 3.2e-6, 2.5e-8),
+    "write": (0.8, 3.2e-5, *REWRITTEN),
     "catalogue": (0.3, 0.0),
 }
 """Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options

@@ -20,9 +20,9 @@ from vdbcluster.model.arrays import Float32Array, Int64Array
 from vdbcluster.model.inspection import Estimate
 from vdbcluster.model.params import DENSITY
 from vdbcluster.model.rows import Rows, VectorPage
-from vdbcluster.pipeline.cost import Engine, Load, auditing, disturbed, foretold, searching
+from vdbcluster.pipeline.cost import SERVED, Engine, Load, auditing, disturbed, foretold, searching
 from vdbcluster.pipeline.needs import MIB, Job, disk_bytes, likely_walks, memory_bytes, worker_bytes
-from vdbcluster.pipeline.recipe import recipe, wanted_neighbors
+from vdbcluster.pipeline.recipe import centering, recipe, wanted_neighbors
 from vdbcluster.pipeline.room import Room
 from vdbcluster.ports import NeighborSearch, VectorSource
 
@@ -61,6 +61,7 @@ def load_of(
         audited=settings.neighbors.audit,
         lite=lite,
         rewrites=lite or settings.write.way == "guarded-upsert",
+        centred=centering(settings, local=engine not in SERVED) != "none",
         clustered=SHARE_OF_PLAIN if chosen.method in DENSITY and not smooths else 1.0,
     )
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import shutil
 import signal
 import socket
@@ -36,6 +37,9 @@ STOP_SECONDS = 15.0
 FIXED_PORTS = (2379, 2380, 9091)
 """Ports that the packaged server takes whatever it is told: one instance per machine."""
 
+PORTS = range(23_000, 32_000)
+"""For servers of our own: below those that the system gives to whoever names none, above those that
+Milvus 2.3.5 takes for its parts."""
 HEALTH_PORTS = range(9091, 9096)
 """The wrapper moves on from 9091 while connections of an earlier server linger there."""
 
@@ -59,10 +63,15 @@ class Backend:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody has now.
+
+    Of ``PORTS``, so that nobody is given it by chance while a server is restarted.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def listening(port: int) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import re
 import socket
 import subprocess
@@ -18,7 +17,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +33,6 @@ START_SECONDS = 90.0
 ROWS = 400
 
 
-def port_apart() -> int:
-    """Free, and none of those that the system gives to whoever names none, as Dask's workers do."""
-    while True:
-        port = random.randrange(20_000, 32_000)  # below Linux' range of such ports
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class Pod:
     """A container of one pod; ``here``: what its words mean on this machine.
 
@@ -54,7 +44,7 @@ class Pod:
         self._here, self._home = dict(here), home
         for port in self.spec.get("ports", ()):
             number = str(port["containerPort"])
-            self._here.setdefault(number, str(port_apart()))
+            self._here.setdefault(number, str(free_port()))
         self._given = environments().get(name, environments()["image"]) | {
             entry["name"]: entry.get("value", "secret") for entry in self.spec.get("env", ())
         }
@@ -164,12 +154,12 @@ def configured(pod: Pod, texts: Mapping[str, str], home: Path) -> None:
 def test_the_dask_set_labels_as_one_process_does(
     here: dict[str, str], lite_server: Backend, collection_name: str, tmp_path: Path
 ) -> None:
-    port, dashboard = str(port_apart()), str(free_port())
+    port, dashboard = str(free_port()), str(free_port())
     here = here | {"8786": port, ":8787": f"127.0.0.1:{dashboard}", "8787": dashboard}
     scheduler = Pod("scheduler", here, tmp_path)
     workers = []
     for _ in range(2):
-        dashboard = str(port_apart())
+        dashboard = str(free_port())
         ports = {":8788": f"127.0.0.1:{dashboard}", "8788": dashboard}
         workers.append(Pod("dask-worker", here | ports, tmp_path))
     asks = Pod("dask-run", here, tmp_path)
@@ -208,7 +198,7 @@ def test_the_cron_job_runs_and_ends_by_its_codes(here: dict[str, str], tmp_path:
 def test_the_worker_answers_its_probes_and_ends_in_time(
     here: dict[str, str], tmp_path: Path
 ) -> None:
-    number = str(port_apart())
+    number = str(free_port())
     pod = Pod("worker", here | {"9464": number}, tmp_path)
     configured(pod, WORKER["ConfigMap"]["data"], tmp_path)
     with pod.started("--port", number) as process:

@@ -136,8 +136,12 @@ def test_nothing_is_told_of_a_short_search_nor_of_other_stages() -> None:
 SMOOTHED = Load(100_000, engine="cells", walks=167, audited=0)
 
 
-def smoothing(left: float, *, search_told: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """Facts and notes, where 100 products of the first round took 10 s, ``left`` are to come."""
+def smoothing(
+    left: float, *, search_told: bool = True, then: float | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Facts and notes, where 100 products of the first round took 10 s, ``left`` are to come;
+    ``then``: after the second round, where what had been told was right by default.
+    """
     heard, clock, facts = Listener(), Clock(), dict[str, Any]()
     observer = foretelling(heard, SMOOTHED, dict, facts, clock)
     if search_told:
@@ -145,8 +149,9 @@ def smoothing(left: float, *, search_told: bool = True) -> tuple[dict[str, Any],
     observer.smoothing(0, 600)
     clock.now += 10.0
     observer.smoothing(100, round(left))
-    clock.now += 10.0
-    observer.smoothing(200, 0)
+    second = min(round(left), 100)
+    clock.now += second / 10
+    observer.smoothing(100 + second, round(left - second if then is None else then))
     return facts.get("forecast", {}), heard.notes
 
 
@@ -171,6 +176,15 @@ def test_a_note_that_was_right_is_not_told_again() -> None:
     found, notes = smoothing(10 * as_foretold)
     assert found["again"]["seconds_left"] == pytest.approx(found["seconds_left"] - 10, abs=0.2)
     assert len(notes) == 1
+
+
+def test_a_second_round_that_finds_more_to_do_tells_so() -> None:
+    found, notes = smoothing(20, then=2000)
+    assert found["again"]["smoothing_seconds_left"] == 200.0
+    assert [note.partition(" of smoothing")[0].split()[-2:] for note in notes[1:]] == [
+        ["2", "s"],
+        ["3", "min"],
+    ]
 
 
 def test_smoothing_tells_nothing_where_no_search_was_told_of() -> None:

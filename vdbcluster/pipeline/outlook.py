@@ -49,8 +49,9 @@ def foretelling(
 
 @dataclass(slots=True)
 class Foretelling:
-    """The observer; see the module. ``known``: seconds by stage when the search was told of, which
-    was ``at``. ``begun``: when the first round of smoothing began.
+    """The observer; see the module. ``known``: seconds by stage when the search was told of.
+    ``left``: seconds that were told to be left ``at`` some time. ``begun``: when the first round of
+    smoothing began.
     """
 
     observer: Observer
@@ -59,6 +60,7 @@ class Foretelling:
     facts: dict[str, Any]
     clock: Callable[[], float]
     known: dict[str, float] = field(default_factory=dict)
+    left: float = 0.0
     at: float = 0.0
     begun: float = 0.0
 
@@ -84,6 +86,7 @@ class Foretelling:
         after = sum(later.values())
         if left + after < WORTH:
             return
+        self.left = left + after
         self.facts["forecast"] = {
             "search_seconds": round(so_far, 1),
             "search_seconds_left": round(left, 1),
@@ -98,21 +101,25 @@ class Foretelling:
     def smoothing(self, done: int, left: int) -> None:
         """Products of spectral smoothing that are done and left (``graph.chebyshev.Told``).
 
-        Its first round is timed, and what is left in all is told if the last note was wrong.
+        Its rounds are timed, and what is left in all is told if the last note was wrong: the first
+        round may find that more has to be settled than was thought, the second that yet more has.
         """
         told, now = self.facts.get("forecast"), self.clock()
         if not done:
             self.begun = now
-        elif told is not None and "again" not in told:
+        elif told is not None:
             rest = left * (now - self.begun) / done
             later = self._after_smoothing()
             seconds = rest + sum(later.values())
-            told["again"] = {
-                "smoothing_seconds_left": round(rest, 1),
-                "later_seconds": {stage: round(value, 1) for stage, value in later.items()},
-                "seconds_left": round(seconds, 1),
-            }
-            if abs(told["seconds_left"] - (now - self.at) - seconds) > WRONG * seconds:
+            wrong = abs(self.left - (now - self.at) - seconds) > WRONG * seconds
+            if wrong or "again" not in told:
+                told["again"] = {
+                    "smoothing_seconds_left": round(rest, 1),
+                    "later_seconds": {stage: round(value, 1) for stage, value in later.items()},
+                    "seconds_left": round(seconds, 1),
+                }
+            if wrong:
+                self.left, self.at = seconds, now
                 self.note(
                     f"about {duration(seconds)} left: {duration(rest)} of smoothing, "
                     f"{duration(seconds - rest)} after it"

@@ -29,7 +29,7 @@ from typing import Literal
 
 import numpy as np
 
-from vdbcluster.pipeline.needs import COLUMNS, SPARE_COLUMNS, wanted_walks
+from vdbcluster.pipeline.needs import COLUMNS, wanted_walks
 
 Engine = Literal["cells", "graph", "local", "exact", "gpu"]
 """Who finds neighbours: Milvus by cells (IVF, SCANN) or by a graph (HNSW), or this machine by cells
@@ -39,8 +39,11 @@ SERVED: tuple[Engine, ...] = ("cells", "graph")
 
 DIVIDED = ("read", "neighbors", "write")
 """What workers share."""
-MOST_STEPS = 110
-"""Of a block that smoothing multiplies; see ``graph.chebyshev``, which would load the compiler."""
+USUAL_STEPS, MOST_STEPS, MORE_COLUMNS = 40, 110, 12
+"""Of a block that smoothing multiplies, and columns beside those that are wanted; see
+``graph.chebyshev``, which would load the compiler. Of the rows of ``scripts/bench_scale`` 20,000,
+50,000, 100,000, 200,000 and 1,000,000 took 120, 198, 367, 307 and 228 products with a block; this
+says 120, 200, 361, 330 and 220."""
 CACHED_ROWS = 200_000
 """Rows of such a block, 128 bytes each, of which a processor's cache holds a good part."""
 CACHED_VALUES = 1_000_000
@@ -147,14 +150,14 @@ def _clustered_values(load: Load) -> float:
 def _walked_edges(load: Load) -> float:
     """Edges times steps of ``graph.chebyshev``, dearer once a block is larger than a cache.
 
-    Each block of columns takes about half the steps that it may where all slow walks are wanted,
-    and all of them where there are many more than coordinates, which then lie close together.
+    Each block of columns takes ``USUAL_STEPS`` where all slow walks are wanted, and all that it may
+    where there are many more than coordinates, which then lie close together.
     """
     if not load.walks:
         return 0.0
-    blocks = (load.walks + SPARE_COLUMNS) / COLUMNS
+    blocks = math.ceil((load.walks + MORE_COLUMNS) / COLUMNS)
     wanted = max(1.0, wanted_walks(load.n_rows) / load.walks)
-    steps = min(MOST_STEPS, MOST_STEPS / 2 * wanted)
+    steps = min(MOST_STEPS, USUAL_STEPS * math.pow(wanted, 1.4))
     return load.edges * blocks * steps * math.sqrt(1 + load.n_rows / CACHED_ROWS)
 
 
@@ -257,7 +260,7 @@ TOLD = ("read", "prepare", "neighbors", *LATER)
 HERE = ("prepare", "audit", "cluster", "stability", "plan")
 """Stages of the processor of this machine alone."""
 
-SMOOTHING = (0.1, 1.7e-8)
+SMOOTHING = (0.1, 1.6e-8)
 """Seconds of spectral smoothing: whatever there is, and for a step of an edge."""
 AS_MUCH_IN_CELLS = 640_000
 """Rows of which half of a search here is to put them into cells: of runs up to a million rows."""

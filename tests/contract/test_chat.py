@@ -220,7 +220,7 @@ def test_threads_share_it(world):
 
 
 def test_it_describes_itself_without_secrets(world):
-    address = world.settings().chat.base_url.replace("127", "user:secret@127")
+    address = world.settings().chat.base_url.replace("//", "//user:secret@")
     chat = world.open(base_url=address, api_key="sk-a-secret")
     assert chat.model == "m"
     assert chat.description.startswith("m at http://127.0.0.1:")

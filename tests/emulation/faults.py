@@ -21,6 +21,9 @@ ANY = "*"
 Callback = Callable[[Any], None]
 """Gets the request, parsed; may call the server through clients of its own."""
 
+Change = Callable[[Any, Any], None]
+"""Gets a request and its answer, both parsed, and changes the answer in place."""
+
 
 @dataclass
 class Failure:
@@ -46,6 +49,7 @@ class Faults:
     _failures: dict[str, Failure] = field(default_factory=dict)
     _cuts: dict[str, int] = field(default_factory=dict)
     _before: dict[str, list[_Planned]] = field(default_factory=dict)
+    _changes: dict[str, Change] = field(default_factory=dict)
     _gone: bool = False
     _guard: Any = field(default_factory=threading.Lock)
 
@@ -83,12 +87,18 @@ class Faults:
 
         self.before(method, look)
 
+    def alter(self, method: str, change: Change) -> None:
+        """Every answer to this method is changed before it is sent, until ``mend``."""
+        with self._guard:
+            self._changes[method] = change
+
     def mend(self) -> None:
         """Take back all that is planned; the server is there again."""
         with self._guard:
             self._failures.clear()
             self._cuts.clear()
             self._before.clear()
+            self._changes.clear()
             self._gone = False
 
     @property
@@ -121,6 +131,10 @@ class Faults:
             except BaseException as error:
                 self.errors.append(error)
                 raise
+
+    def change_of(self, method: str) -> Change | None:
+        with self._guard:
+            return self._changes.get(method)
 
     def cut_now(self, method: str) -> bool:
         """Whether the answer to this call is the one to lose."""

@@ -9,6 +9,7 @@ every byte goes through unchanged.
         proxy.fail_next("Upsert", 8, "rate limit", times=2)
         proxy.before("Upsert", lambda request: other_client.delete(name, ids=[7]))
         proxy.cut_after("Insert", 3)
+        proxy.alter("Query", lambda request, answer: answer.fields_data.pop())
 """
 
 from __future__ import annotations
@@ -91,7 +92,16 @@ class Proxy(Faults, grpc.GenericRpcHandler):
             context.abort(error.code(), error.details())
         if self.cut_now(method):
             context.abort(grpc.StatusCode.UNAVAILABLE, "the answer is lost (injected)")
-        return answer
+        return self._altered(method, raw, answer)
+
+    def _altered(self, method: str, raw: bytes, answer: bytes) -> bytes:
+        change = self.change_of(method)
+        if change is None:
+            return answer
+        parsed = wire.response_of(method, answer)
+        change(wire.request_of(method, raw), parsed)
+        sent: bytes = parsed.SerializeToString()
+        return sent
 
     def _answer(self, path: str, method: str, raw: bytes, context: grpc.ServicerContext) -> bytes:
         forward = self._forwarder(context)

@@ -30,7 +30,8 @@ from vdbcluster.adapters.milvus.writeback.payload import (
     splice_members,
 )
 from vdbcluster.adapters.milvus.writeback.target import Target
-from vdbcluster.adapters.milvus.writeback.wire import query_columns, upsert_columns
+from vdbcluster.adapters.milvus.writeback.whole import whole_rows
+from vdbcluster.adapters.milvus.writeback.wire import upsert_columns
 from vdbcluster.errors import RefusedError
 from vdbcluster.model.arrays import Float32Array
 
@@ -83,7 +84,7 @@ class Merger:
     ) -> set[Key]:  # fmt: skip
         """Read and send back; the keys of the rows that were there."""
         keys = keys_array([row.key for _, row in rows], self._target.profile.key)
-        found = query_columns(client, limit, self._target, keys, partition)
+        found = whole_rows(client, limit, self._target, keys, partition)
         order = keys_of(found, self._target.key) if found else []
         if order:
             by_key = {placed[1].key: placed for placed in rows}

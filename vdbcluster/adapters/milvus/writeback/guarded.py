@@ -21,7 +21,8 @@ from vdbcluster.adapters.milvus.writeback.inplace import InPlaceSink
 from vdbcluster.adapters.milvus.writeback.payload import digests, keys_of, with_labels
 from vdbcluster.adapters.milvus.writeback.sending import send
 from vdbcluster.adapters.milvus.writeback.tally import Job
-from vdbcluster.adapters.milvus.writeback.wire import query_columns, upsert_columns
+from vdbcluster.adapters.milvus.writeback.whole import whole_rows
+from vdbcluster.adapters.milvus.writeback.wire import upsert_columns
 from vdbcluster.model.arrays import Int64Array
 from vdbcluster.model.labels import RowStatus
 
@@ -82,7 +83,7 @@ class GuardedSink(InPlaceSink):
         """Digests of the rows as read; None if some are not there, and then nothing is written."""
         target = self._target
         keys = job.batch.keys[rows]
-        found = query_columns(client, limit, target, keys, job.partition)
+        found = whole_rows(client, limit, target, keys, job.partition)
         position = {key: i for i, key in enumerate(keys.tolist())}
         order = [position[key] for key in keys_of(found, target.key)] if found else []
         if len(order) < len(rows):
@@ -101,7 +102,7 @@ class GuardedSink(InPlaceSink):
         keys, target = job.batch.keys[rows], self._target
         try:
             found = target.milvus.raw(
-                lambda client, limit: query_columns(client, limit, target, keys, job.partition)
+                lambda client, limit: whole_rows(client, limit, target, keys, job.partition)
             )
         except backend_errors() as error:
             if not is_too_large(error) or len(rows) == 1:

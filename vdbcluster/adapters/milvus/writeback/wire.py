@@ -18,9 +18,17 @@ from vdbcluster.model.arrays import Keys
 
 
 def query_columns(
-    client: Any, limit: float, target: Target, keys: Keys, partition: str
+    client: Any,
+    limit: float,
+    target: Target,
+    keys: Keys,
+    partition: str,
+    consistency: str = "Strong",
 ) -> list[Any]:
-    """All fields of the rows that have these keys, strongly consistent; [] if there are none."""
+    """All fields of the rows that have these keys; [] if there are none.
+
+    Arrays of 2.3 can be another row's: to send rows back, read them by ``whole.whole_rows``.
+    """
     from pymilvus.client.utils import check_status
     from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
@@ -30,7 +38,7 @@ def query_columns(
         expr=key_in(target.key, keys),
         output_fields=["*"],
         partition_names=target.among(partition),
-        consistency_level=common_pb2.ConsistencyLevel.Strong,
+        consistency_level=common_pb2.ConsistencyLevel.Value(consistency),
         query_params=[common_pb2.KeyValuePair(key="limit", value=str(MAX_ANSWER))],
     )
     answer = _stub(client).Query(request, timeout=limit)

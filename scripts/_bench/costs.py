@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scripts._bench.scale import load_of
@@ -144,9 +144,14 @@ def _time(n: int, asked: Asked, setting: Setting, runs: Sequence[dict[str, Any]]
     if len({r["n"] for r in fit}) < 2:
         return "-"
     measured = [(load_of(r), r["seconds"]) for r in fit]
-    engine = measured[-1][0].engine
-    walks = likely_walks(n) if setting.method == "auto" else 0
-    load = cost.Load(n, asked.dim, asked.n_neighbors, walks, engine, setting.workers)
+    load = replace(
+        measured[-1][0],
+        n_rows=n,
+        dim=asked.dim,
+        n_neighbors=asked.n_neighbors,
+        walks=likely_walks(n) if setting.method == "auto" else 0,
+        workers=setting.workers,
+    )
     beyond = n / max(r["n"] for r in fit)
     mark = "" if beyond <= 1 else "?" if beyond <= 10 else "??"
     return _spoken(cost.one_after_another(cost.seconds(load, cost.fitted(measured)))) + mark

@@ -26,10 +26,10 @@ from vdbcluster.adapters.milvus.source import MilvusSource, Selection
 from vdbcluster.adapters.milvus.writeback import LabelSettings, choose_sink
 from vdbcluster.adapters.throttled import Throttle, throttled
 from vdbcluster.model.hierarchy import Assignment
-from vdbcluster.model.labels import LabelBatch, WriteReport
+from vdbcluster.model.labels import LabelBatch, LabelPlan, WriteReport
 from vdbcluster.pipeline.plan import compared
 from vdbcluster.pipeline.write import write_labels
-from vdbcluster.ports import Observer
+from vdbcluster.ports import LabelSink, Observer
 
 NAME = "bench_readers"
 PERIOD = 0.03
@@ -134,6 +134,13 @@ def labels(rows: int, seed: int) -> LabelBatch:
     )
 
 
+def planned(sink: LabelSink, rows: int, seed: int) -> LabelPlan:
+    """Labels of ``rows`` rows that this sink has made room for, compared with those stored."""
+    sink.prepare()
+    there = np.zeros(rows, np.int32)
+    return compared(labels(rows, seed), there, ("_default",), sink.stored())
+
+
 @dataclass(frozen=True)
 class Told:
     """One writing: what was read, and when it began and ended (wall clock)."""
@@ -175,21 +182,17 @@ def measure(
         build(connection, points, server=server, room=way != "side-collection")
         source = MilvusSource(connection, Selection(NAME))
         settings = LabelSettings(way=way, allow_full_upsert=True)  # type: ignore[arg-type]
-        partition_of = np.zeros(rows, np.int32)
         bare = choose_sink(connection, Selection(NAME), settings)
         if again:
             with bare.reserved():
-                bare.prepare()
-                plan = compared(labels(rows, 3), partition_of, ("_default",), bare.stored())
-                write_labels(plan, bare, source, observer)
+                write_labels(planned(bare, rows, 3), bare, source, observer)
             bare = choose_sink(connection, Selection(NAME), settings)
         readers = readers_of(connection, NAME, "vector", bare.way.target)
         sink = throttled(bare, Throttle(rate), readers)
         mouth, ear = context.Pipe()
         reader = context.Process(target=read, args=(uri, points[:QUESTIONS], rows, ear))
         with sink.reserved():
-            sink.prepare()  # with the reads before the writing, which are no part of it
-            plan = compared(labels(rows, 2), partition_of, ("_default",), sink.stored())
+            plan = planned(sink, rows, 2)  # its reads come before the reader
             reader.start()
             try:
                 mouth.recv()  # its imports take seconds

@@ -43,7 +43,7 @@ from vdbcluster.config.serve import ServeSettings
 from vdbcluster.config.telemetry import TelemetrySettings
 from vdbcluster.config.worker import WorkerSettings
 from vdbcluster.errors import UsageError
-from vdbcluster.model.params import Join, Method, SelectionMethod
+from vdbcluster.model.params import DENSITY, Join, Method, SelectionMethod
 
 CONFIG_FILE = "vdbcluster.toml"
 ENV_PREFIX = "VDBCLUSTER__"
@@ -278,7 +278,7 @@ class Settings(BaseSettings):
             )
         if self.cluster.certify and self.neighbors.smooth not in ("auto", "none"):
             raise ValueError("certify compares with HDBSCAN on the vectors; smooth must be none")
-        if self.exact and self.cluster.method not in ("auto", "hdbscan", "leaf"):
+        if self.exact and self.cluster.method not in ("auto", *DENSITY):
             asked = "certify" if self.cluster.certify else f"engine {self.cluster.engine}"
             raise ValueError(
                 f"{asked} is about HDBSCAN; method must be hdbscan or leaf, "

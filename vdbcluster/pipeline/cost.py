@@ -282,9 +282,9 @@ RATES: Rates = {
     "write": (0.8, 3.2e-5, *REWRITTEN),
     "catalogue": (0.3, 0.0),
 }
-"""Of two cores. From ``scripts/bench_scale --only run,fit --methods hdbscan --index FLAT --options
-"--neighbors local"``: Milvus 2.3.5 on the same machine, 384 dimensions, labels into a side
-collection; ``SMOOTHING`` by ``--methods auto``. By rule of thumb, from runs of
+"""Of two cores. From three series of ``scripts/bench_scale --only run,fit --methods hdbscan,auto
+--index FLAT --options "--neighbors local"``, 20,000 to 200,000 rows: Milvus 2.3.5 on the same
+machine, 384 dimensions, labels into a side collection. By rule of thumb, from runs of
 ``scripts/bench_estimate``: Milvus Lite, what dimensions cost in reading and auditing, and searches
 of every pair and of a server.
 """

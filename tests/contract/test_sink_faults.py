@@ -116,8 +116,8 @@ def test_an_update_right_after_a_rewrite_is_seen_and_stays(
         def update(_: object) -> None:
             client.upsert(collection_name, [row])
 
-        # Of the queries of one batch (count, read, read again) the last comes after the write.
-        proxy.before("Query", update, nth=3)
+        # The first query after the write is that which looks at the rows again.
+        proxy.before("Upsert", lambda _: proxy.before("Query", update))
         outcome = sink.write(batch_of(inserted.keys), "_default")
 
         changed = np.flatnonzero(outcome.status == RowStatus.CHANGED)
